@@ -1,0 +1,182 @@
+"""Speech to text for a caller that must not crash: the media and the model live in a process of their own.
+
+    with Engine(EngineConfig(model="base")) as engine:
+        transcript = engine.transcribe(Path("interview.mp3"), TranscribeOptions(language="sv"))
+
+The worker starts at the first use and keeps its model between files. A crash costs one file: it raises
+``WorkerCrashed``, and the next call starts a new worker. No numpy, av or ctranslate2 is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+
+from avskrift.asr import models
+from avskrift.asr.options import EngineConfig, EngineInfo, Progress, TranscribeOptions
+from avskrift.asr.process import Message, WorkerProcess
+from avskrift.errors import Cancelled, WorkerCrashed, error_from_code
+from avskrift.transcript import Transcript
+
+__all__ = ["Engine", "EngineConfig", "EngineInfo", "Progress", "TranscribeOptions"]
+
+#: How long a worker may take to notice that its file was cancelled before it is killed.
+CANCEL_GRACE_S = 10.0
+
+_POLL_S = 0.1
+
+
+class Engine:
+    """One worker process with one loaded model. Calls from several threads take turns."""
+
+    def __init__(self, config: EngineConfig | None = None) -> None:
+        self.config = config or EngineConfig()
+        self.config.validate()
+        self._worker: WorkerProcess | None = None
+        self._info: EngineInfo | None = None
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The running worker's process id."""
+        return self._worker.pid if self._worker else None
+
+    def start(self) -> EngineInfo:
+        """Load the model if it is not loaded; raises ``ModelUnavailable``, ``BadOptions``, ``WorkerCrashed``."""
+        with self._turn:
+            return self._start()
+
+    def transcribe(
+        self,
+        path: Path,
+        options: TranscribeOptions | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Transcript:
+        """What is said in a file; silence gives a transcript without segments.
+
+        Raises ``UnsupportedMedia``, ``NoAudioStream``, ``TooLong``, ``TooLarge``, ``BadOptions``,
+        ``ModelUnavailable``, ``WorkerCrashed`` and, once ``cancel`` is set, ``Cancelled``. ``on_progress`` is called
+        from this thread.
+        """
+        options = options or TranscribeOptions()
+        options.validate()
+        with self._turn:
+            self._start()
+            worker = self._running()
+            worker.send({"command": "transcribe", "path": str(path.absolute()), "options": asdict(options)})
+            try:
+                return self._await_transcript(on_progress, cancel or threading.Event())
+            except _Answered as answered:
+                raise answered.error from None
+            except BaseException:
+                self._drop_worker()
+                raise
+
+    def close(self) -> None:
+        """End the worker; a later call would start another."""
+        worker, self._worker, self._info = self._worker, None, None
+        if worker:
+            worker.close()
+
+    def _start(self) -> EngineInfo:
+        if self._worker and self._info:
+            return self._info
+        began = time.monotonic()
+        model = models.resolve(self.config.model, self.config.models_dir)
+        self._worker = WorkerProcess(
+            [
+                json.dumps(
+                    {
+                        "name": model.name,
+                        "directory": os.fspath(model.directory),
+                        "revision": model.revision,
+                        "device": self.config.device,
+                        "compute_type": self.config.compute_type,
+                        "threads": self.config.threads,
+                    }
+                )
+            ]
+        )
+        try:
+            ready = self._next_message(threading.Event())
+        except _Answered as answered:
+            self._drop_worker()
+            raise answered.error from None
+        except BaseException:
+            self._drop_worker()
+            raise
+        self._info = EngineInfo(
+            model=model.name,
+            device=ready["device"],
+            compute_type=ready["compute_type"],
+            load_s=time.monotonic() - began,
+            revision=model.revision,
+            versions=ready["versions"],
+        )
+        return self._info
+
+    def _await_transcript(self, on_progress: Callable[[Progress], None] | None, cancel: threading.Event) -> Transcript:
+        while True:
+            message = self._next_message(cancel)
+            if message["event"] == "transcript":
+                return Transcript.from_dict(message["transcript"])
+            if on_progress:
+                on_progress(Progress(message["done_s"], message["total_s"]))
+
+    def _next_message(self, cancel: threading.Event) -> Message:
+        """The worker's next word; raises what it reports, ``WorkerCrashed`` when it is gone, ``Cancelled``."""
+        worker = self._running()
+        kill_at: float | None = None
+        while True:
+            if cancel.is_set() and kill_at is None:
+                worker.send({"command": "cancel"})
+                kill_at = time.monotonic() + CANCEL_GRACE_S
+            if kill_at is not None and time.monotonic() > kill_at:
+                raise Cancelled("Transcription was cancelled; the worker did not stop by itself and was killed.")
+            try:
+                message = worker.receive(_POLL_S)
+            except queue.Empty:
+                continue
+            if message is None:
+                raise WorkerCrashed(
+                    f"The process that reads media and runs the model died ({worker.last_words()}). "
+                    "The next file starts a new one; if the same file does it again, it is too big or too broken."
+                )
+            if message["event"] == "error":
+                raise _Answered(error_from_code(message["code"], message["message"]))
+            if kill_at is None or message["event"] == "transcript":
+                return message
+
+    def _running(self) -> WorkerProcess:
+        if self._worker is None:
+            raise WorkerCrashed("The engine was closed while it was at work.")
+        return self._worker
+
+    def _drop_worker(self) -> None:
+        worker, self._worker, self._info = self._worker, None, None
+        if worker:
+            worker.kill()
+
+
+class _Answered(Exception):
+    """The worker reported an error and is well itself."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error

@@ -1,0 +1,161 @@
+"""The worker's process as its parent sees it: start, send a line, receive lines, end.
+
+No numpy, av or ctranslate2 here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, Any
+
+Message = dict[str, Any]
+
+#: glibc's allocator returns every big buffer to the kernel and faults it in again: 5.5 million page faults for ten
+#: minutes of audio, a third of the time. Kept and reused instead; read by libc before any code of ours runs.
+ALLOCATOR_ENVIRONMENT: Mapping[str, str] = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
+    "MALLOC_TOP_PAD_": str(256 << 20),
+}
+
+#: What the worker, which reads strangers' media, gets of our environment: no credentials and no ids of AWS. That hides
+#: what lies in the environment and no more: with the user and the network of its parent, it could still ask an
+#: instance's metadata service for the role's credentials. Isolation by a user and network rules of its own is the
+#: machine image's part.
+_INHERITED = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "PYTHONPATH",
+        "VIRTUAL_ENV",
+        "XDG_CACHE_HOME",
+    }
+)
+_INHERITED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "CT2_")
+
+_ENDING_S = 2.0
+_KEPT_COMPLAINTS = 30
+
+
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """A bare environment from an allow-list, with the allocator's settings.
+
+    OpenBLAS keeps its default threads: the last bits of the features depend on them, and with them the text.
+    """
+    inherited = {
+        name: value for name, value in environment.items() if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
+    }
+    return {**inherited, **ALLOCATOR_ENVIRONMENT, "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class WorkerProcess:
+    """A running worker in a session of its own; it dies with us, whatever ends us."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._complaints: deque[str] = deque(maxlen=_KEPT_COMPLAINTS)
+        self._write_lock = threading.Lock()
+        started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
+        # The kernel sends PR_SET_PDEATHSIG when the *thread* that forked ends, so the thread that lives as long as the
+        # worker's output is the one to start it, never the caller's.
+        self._reader = threading.Thread(target=self._start_and_read, args=(arguments, started), daemon=True)
+        self._reader.start()
+        process = started.get()
+        if isinstance(process, OSError):
+            raise process
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, message: Message) -> None:
+        """Hand over one message; one that died meanwhile is noticed when its output ends."""
+        with self._write_lock, suppress(BrokenPipeError):
+            _pipe(self._process.stdin).write(json.dumps(message).encode() + b"\n")
+            _pipe(self._process.stdin).flush()
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """The next message, or None when the worker has gone; raises ``queue.Empty`` when there is none yet."""
+        return self._inbox.get(timeout=timeout_s)
+
+    def kill(self) -> None:
+        """End it and whatever it started, now."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._reader.join()
+        with suppress(BrokenPipeError):
+            _pipe(self._process.stdin).close()
+
+    def close(self) -> None:
+        """Let it leave by itself, which it does at the end of its input; kill it when it does not."""
+        with self._write_lock, suppress(BrokenPipeError):
+            _pipe(self._process.stdin).close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING_S)
+        self.kill()
+
+    def last_words(self) -> str:
+        """How it ended and what it last complained of, in one line."""
+        code = self._process.wait()
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        complaint = next((line for line in reversed(self._complaints) if line.strip()), "")
+        return f"{how}: {complaint}" if complaint else how
+
+    def _start_and_read(
+        self, arguments: list[str], started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError]
+    ) -> None:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "avskrift.asr.worker", str(os.getpid()), *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=worker_environment(os.environ),
+                start_new_session=True,
+            )
+        except OSError as error:
+            started.put(error)
+            return
+        complaints = threading.Thread(target=self._collect_complaints, args=(_pipe(process.stderr),), daemon=True)
+        complaints.start()
+        started.put(process)
+        with _pipe(process.stdout) as output:
+            for line in output:
+                self._take(line)
+        complaints.join()
+        process.wait()
+        self._inbox.put(None)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            self._inbox.put(json.loads(line))
+        except ValueError:  # printed by something before the worker took its stdout for itself
+            self._complaints.append(line.decode(errors="replace").rstrip())
+
+    def _collect_complaints(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                self._complaints.append(line.decode(errors="replace").rstrip())
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise ValueError("the worker was started without pipes")
+    return stream

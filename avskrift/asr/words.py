@@ -1,0 +1,90 @@
+"""Aligned words to words and sentences on the recording's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from avskrift.asr.decoding import AlignedWord, DecodedChunk
+from avskrift.transcript import Segment, Word
+
+#: No segment reaches over a silence longer than this.
+MAX_SILENCE_S = 1.0
+MAX_SEGMENT_S = 30.0
+
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
+_CLOSING_MARKS = "\"'”’»)]}"
+#: Alignment gives the pause after a sentence to a word beside it: such words are held to this many medians.
+_LONG_WORD_MEDIANS = 2.0
+_MAX_MEDIAN_S = 0.7
+
+
+@dataclass(frozen=True)
+class PlacedWord:
+    """A word on the recording's clock that still knows how it is spaced."""
+
+    word: Word
+    spaced_text: str
+
+
+def place_words(decoded: DecodedChunk) -> Iterator[PlacedWord]:
+    """The words of a chunk on the recording's clock: inside speech, in order, none over removed silence."""
+    previous_end_s = 0.0
+    for aligned in _without_pauses(decoded.words):
+        start_s, end_s = decoded.chunk.to_recording(aligned.start_s, aligned.end_s)
+        start_s = max(start_s, previous_end_s)
+        previous_end_s = max(start_s, end_s)
+        yield PlacedWord(Word(start_s, previous_end_s, aligned.text.strip(), aligned.probability), aligned.text)
+
+
+def build_segments(words: Iterable[PlacedWord]) -> Iterator[Segment]:
+    """Sentences: cut after final punctuation, at a silence, and where a segment would get too long."""
+    sentence: list[PlacedWord] = []
+    for word in words:
+        if sentence and _cut_between(sentence, word):
+            yield _segment(sentence)
+            sentence = []
+        sentence.append(word)
+    if sentence:
+        yield _segment(sentence)
+
+
+def _without_pauses(words: Sequence[AlignedWord]) -> Iterator[AlignedWord]:
+    durations = [word.end_s - word.start_s for word in words if word.end_s > word.start_s]
+    longest_s = _LONG_WORD_MEDIANS * min(_MAX_MEDIAN_S, median(durations)) if durations else 0.0
+    after_end = True
+    for position, word in enumerate(words):
+        before_end = position == len(words) - 1 or _ends_sentence(word.text)
+        start_s, end_s = word.start_s, word.end_s
+        if end_s - start_s > longest_s:
+            if before_end:
+                end_s = start_s + longest_s
+            elif after_end:
+                start_s = end_s - longest_s
+        yield AlignedWord(word.text, start_s, end_s, word.probability)
+        after_end = before_end
+
+
+def _cut_between(sentence: list[PlacedWord], following: PlacedWord) -> bool:
+    last = sentence[-1].word
+    if following.word.start_s - last.end_s > MAX_SILENCE_S:
+        return True
+    if following.word.end_s - sentence[0].word.start_s > MAX_SEGMENT_S:
+        return True
+    return _ends_sentence(last.text) and not following.word.text[:1].islower()
+
+
+def _ends_sentence(text: str) -> bool:
+    return text.rstrip(_CLOSING_MARKS).endswith(_SENTENCE_ENDS)
+
+
+def _segment(words: list[PlacedWord]) -> Segment:
+    spoken = tuple(placed.word for placed in words)
+    return Segment(
+        start_s=spoken[0].start_s,
+        end_s=spoken[-1].end_s,
+        text="".join(placed.spaced_text for placed in words).strip(),
+        words=spoken,
+        confidence=fmean(word.confidence or 0.0 for word in spoken),
+    )
