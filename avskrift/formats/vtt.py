@@ -1,0 +1,21 @@
+"""WebVTT (https://www.w3.org/TR/webvtt1/)."""
+
+from __future__ import annotations
+
+from avskrift.formats.cues import Cue, build_cues, clock
+from avskrift.transcript import Transcript
+
+
+def render(transcript: Transcript) -> str:
+    """The header, then cues with an empty line between."""
+    return "\n".join(["WEBVTT\n", *(_block(cue) for cue in build_cues(transcript))])
+
+
+def _block(cue: Cue) -> str:
+    text = "\n".join(_escaped(line) for line in cue.lines)
+    return f"{clock(cue.start_ms, '.')} --> {clock(cue.end_ms, '.')}\n{text}\n"
+
+
+def _escaped(line: str) -> str:
+    """As §3.2 of the standard wants it; with ``>`` escaped, no text can look like a time line."""
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,85 @@
+"""Which recordings are found, and which files their transcripts go to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from avskrift.errors import BadOptions, ConfigurationError
+from avskrift.formats.files import find_recordings, plan_outputs, require_writable, write_file
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("talk.mp3", "sub/film.MP4", "sub/notes.txt", "sub/.hidden.wav", "sub/deep/ö.ogg"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return tmp_path / "in"
+
+
+def planned(inputs: list[Path], output_dir: Path | None = None) -> list[str]:
+    plans = plan_outputs(find_recordings(inputs, output_dir), ["txt"])
+    return [str(plan.files["txt"]) for plan in plans]
+
+
+def test_a_folder_is_searched_for_media_in_a_stable_order(folder: Path) -> None:
+    found = [recording.path for recording in find_recordings([folder])]
+    assert found == [folder / "talk.mp3", folder / "sub/film.MP4", folder / "sub/deep/ö.ogg"]
+
+
+def test_transcripts_go_beside_the_recordings(folder: Path) -> None:
+    assert planned([folder / "talk.mp3"]) == [str(folder / "talk.txt")]
+
+
+def test_below_an_output_folder_the_tree_is_kept(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert planned([folder], out) == [str(out / name) for name in ("talk.txt", "sub/film.txt", "sub/deep/ö.txt")]
+
+
+def test_stems_that_clash_keep_their_suffix(folder: Path) -> None:
+    (folder / "talk.wav").touch()
+    assert planned([folder / "talk.mp3", folder / "talk.wav"]) == [
+        str(folder / "talk.mp3.txt"),
+        str(folder / "talk.wav.txt"),
+    ]
+
+
+def test_a_recording_is_never_written_over(folder: Path) -> None:
+    recording = folder / "sub" / "notes.txt"
+    assert planned([recording]) == [str(folder / "sub" / "notes.txt.txt")]
+
+
+def test_a_recording_named_twice_is_transcribed_once(folder: Path) -> None:
+    assert len(planned([folder / "talk.mp3", folder, folder / "sub" / ".." / "talk.mp3"])) == 3
+
+
+def test_two_that_would_share_a_file_are_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / "sub" / "talk.mp3").touch()
+    with pytest.raises(BadOptions, match="same"):
+        planned([folder / "talk.mp3", folder / "sub" / "talk.mp3"], tmp_path / "out")
+
+
+def test_what_is_not_there_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadOptions, match="no such file"):
+        planned([folder / "gone.mp3"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadOptions, match="no audio or video"):
+        planned([tmp_path / "empty"])
+
+
+def test_a_file_is_written_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    path = tmp_path / "å.txt"
+    write_file(path, "före")
+    write_file(path, "efter\n")
+    assert path.read_bytes() == b"efter\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="--output-dir"):
+        require_writable([tmp_path / "file" / "sub"])
+    require_writable([tmp_path / "new" / "sub"])
+    assert list((tmp_path / "new" / "sub").iterdir()) == []
