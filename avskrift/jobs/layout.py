@@ -1,0 +1,33 @@
+"""Where things lie in the bucket (design: results never land under ``uploads/``, so no job starts itself)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+UPLOADS_PREFIX = "uploads/"
+RESULTS_PREFIX = "results/"
+WORK_PREFIX = "work/"
+
+JOB_ID_LENGTH = 26
+"""Characters of base32: 130 bits of the hash."""
+
+
+def job_id_for(bucket: str, key: str, version_id: str) -> str:
+    """The id that a duplicate event finds again: base32(sha256(bucket, key, version)), its first 26 characters."""
+    digest = hashlib.sha256("\0".join((bucket, key, version_id)).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:JOB_ID_LENGTH]
+
+
+def result_key(job_id: str, extension: str) -> str:
+    return f"{RESULTS_PREFIX}{job_id}/transcript.{extension}"
+
+
+def record_key(job_id: str) -> str:
+    """``job.json``: phases, cost and versions beside the transcript."""
+    return f"{RESULTS_PREFIX}{job_id}/job.json"
+
+
+def is_folder(key: str, size_bytes: int) -> bool:
+    """The S3 console makes a "folder" by putting an empty object whose key ends in a slash."""
+    return key.endswith("/") and size_bytes == 0

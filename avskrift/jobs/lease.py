@@ -1,0 +1,77 @@
+"""λ capacity serialises itself: one pass at a time holds the lease, a loser asks for another pass and leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from avskrift.jobs.items import from_item, to_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+LEASE_PK = "lease#capacity"
+
+
+class Lease:
+    """A lease item: ``owner`` until ``lease_until``; ``again`` is set by whoever found it taken."""
+
+    def __init__(self, client: DynamoDBClient, table: str, owner: str, duration_s: float) -> None:
+        self._client = client
+        self._table = table
+        self._owner = owner
+        self._duration_s = duration_s
+
+    def acquire(self, now: float, job_ids: Sequence[str] = ()) -> bool:
+        """Take the lease if it is free or ran out; otherwise ask the holder for another pass, over ``job_ids`` too."""
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=to_item({"pk": LEASE_PK, "owner": self._owner, "lease_until": now + self._duration_s}),
+                ConditionExpression="attribute_not_exists(pk) OR lease_until < :now",
+                ExpressionAttributeValues=to_item({":now": now}),
+            )
+        except ClientError as error:
+            if not _is_refused(error):
+                raise
+            return self._ask_again(now, job_ids)
+        return True
+
+    def release(self) -> list[str] | None:
+        """Give the lease back; the jobs that others came for if they asked for another pass meanwhile, else None."""
+        try:
+            response = self._client.delete_item(
+                TableName=self._table,
+                Key=to_item({"pk": LEASE_PK}),
+                ConditionExpression="#owner = :owner",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues=to_item({":owner": self._owner}),
+                ReturnValues="ALL_OLD",
+            )
+        except ClientError as error:
+            if not _is_refused(error):
+                raise
+            return None  # it ran out and another pass took it: that one sees the present state
+        return from_item(response["Attributes"]).get("again")
+
+    def _ask_again(self, now: float, job_ids: Sequence[str]) -> bool:
+        """Set ``again`` on the holder's lease; if it was released in between, take it after all."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=to_item({"pk": LEASE_PK}),
+                UpdateExpression="SET again = list_append(if_not_exists(again, :none), :job_ids)",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues=to_item({":none": [], ":job_ids": list(job_ids)}),
+            )
+        except ClientError as error:
+            if not _is_refused(error):
+                raise
+            return self.acquire(now, job_ids)
+        return False
+
+
+def _is_refused(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
