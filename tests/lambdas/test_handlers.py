@@ -1,0 +1,163 @@
+"""The handlers as Lambda calls them: batches, partial failures, passes under the lease."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+
+from avskrift.jobs.lease import Lease
+from avskrift.jobs.model import Job, JobStatus
+
+HANDLERS = ("register", "capacity", "deliver")
+
+
+@dataclass
+class Context:
+    """What Lambda hands to a handler."""
+
+    function_name: str = "test"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:eu-north-1:123456789012:function:test"
+    aws_request_id: str = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+@pytest.fixture
+def functions(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
+    secret = boto3.client("secretsmanager").create_secret(
+        Name="webhooks", SecretString=json.dumps({"current": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
+    )
+    ec2 = boto3.client("ec2")
+    template = ec2.create_launch_template(
+        LaunchTemplateName="t", LaunchTemplateData={"ImageId": "ami-0123456789abcdef0"}
+    )
+    boto3.client("ssm").put_parameter(Name="/ami", Value="ami-0123456789abcdef0", Type="String")
+    values = {
+        "DEPLOYMENT": "test",
+        "TABLE": "jobs",
+        "JOBS_QUEUE_URL": deployment.jobs_queue_url,
+        "OUTBOX_QUEUE_URL": deployment.outbox_queue_url,
+        "CAPACITY_FUNCTION": "absent",
+        "SECRET_ID": secret["ARN"],
+        "LAUNCH_TEMPLATE_ID": template["LaunchTemplate"]["LaunchTemplateId"],
+        "SUBNET_IDS": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
+        "INSTANCE_TYPES": "g4dn.xlarge",
+        "AMI_PARAMETER": "/ami",
+        "MAX_INSTANCES": "5",
+        "TARGET_DRAIN_S": "600",
+        "LEASE_S": "90",
+        "NO_CAPACITY_AFTER_S": "7200",
+        "MAX_FAILURES": "3",
+        "MAX_USD_PER_DAY": "50",
+        "MAX_LIFE_S": "21600",
+        "MAX_SIZE_BYTES": "1000000",
+        "JOB_TTL_DAYS": "90",
+        "CALLBACK_URL": "http://127.0.0.1:9/nobody",
+        "INSECURE_CALLBACKS": "1",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"AVSKRIFT_{name}", value)
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "avskrift")
+    modules = {name: importlib.import_module(f"lambdas.{name}") for name in HANDLERS}
+    yield modules
+    for module in modules.values():  # warm state belongs to this deployment
+        for member in vars(module).values():
+            if hasattr(member, "cache_clear"):
+                member.cache_clear()
+
+
+def record(body: str, number: int = 0) -> dict[str, Any]:
+    return {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs"}
+
+
+def upload_record(deployment: Any, key: str, number: int = 0) -> dict[str, Any]:
+    upload = deployment.put(key)
+    item = {"key": upload.key, "size": upload.size_bytes, "version-id": upload.version_id}
+    return record(json.dumps({"detail": {"bucket": {"name": upload.bucket}, "object": item}}), number)
+
+
+def test_one_malformed_message_never_holds_up_the_others(deployment: Any, functions: Any) -> None:
+    records = [record("not json", 0), upload_record(deployment, "uploads/a.mp3", 1)]
+    answer = functions["register"].handler({"Records": records}, Context())
+    assert answer == {"batchItemFailures": []}
+    assert len(list(deployment.table.with_status(JobStatus.QUEUED))) == 1
+
+
+def test_registration_stands_when_capacity_cannot_be_nudged(deployment: Any, functions: Any) -> None:
+    functions["register"].handler({"Records": [upload_record(deployment, "uploads/a.mp3")]}, Context())
+    assert len(deployment.messages(deployment.jobs_queue_url)) == 1
+
+
+def test_only_the_upload_that_failed_comes_again(
+    deployment: Any, functions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [upload_record(deployment, f"uploads/{number}.mp3", number) for number in range(2)]
+    registrar = functions["register"]._registrar()
+
+    class FaultyTable:
+        def create(self, job: Job, *rest: Any) -> bool:
+            if job.key.endswith("0.mp3"):
+                raise ConnectionResetError("throttled")
+            return bool(deployment.table.create(job, *rest))
+
+    monkeypatch.setattr(functions["register"], "_registrar", lambda: replace(registrar, table=FaultyTable()))
+    answer = functions["register"].handler({"Records": records}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+
+
+def test_capacity_launches_for_a_queued_job(deployment: Any, functions: Any) -> None:
+    functions["register"].handler({"Records": [upload_record(deployment, "uploads/a.mp3")]}, Context())
+    assert functions["capacity"].handler({"source": "nudge"}, Context()) == {"passes": 1}
+    reservations = boto3.client("ec2").describe_instances()["Reservations"]
+    assert len(reservations[0]["Instances"]) == 1
+
+
+def test_capacity_leaves_when_another_pass_runs(deployment: Any, functions: Any) -> None:
+    import time
+
+    other = Lease(deployment.dynamodb, "jobs", "other", 60)
+    assert other.acquire(time.time())
+    assert functions["capacity"].handler({}, Context()) == {"passes": 0}
+    assert other.release() == []
+
+
+def test_deliver_attempts_the_entry_and_drops_nonsense(deployment: Any, functions: Any) -> None:
+    deployment.registrar(default_callback_url="http://127.0.0.1:9/nobody", insecure_callbacks=True).register(
+        deployment.put("uploads/empty.mp3", b""), 1_700_000_000.0
+    )
+    (message,) = deployment.messages(deployment.outbox_queue_url)
+    records = [record("{}", 0), record(json.dumps(message), 1)]
+    assert functions["deliver"].handler({"Records": records}, Context()) == {"batchItemFailures": []}
+    entry = deployment.table.outbox_entry(message["outbox_id"])
+    assert [attempt["status"] for attempt in entry.attempts] == [0]
+
+
+def test_missing_setting_is_named(functions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from avskrift.errors import ConfigurationError
+    from lambdas.environment import Environment
+
+    monkeypatch.delenv("AVSKRIFT_TABLE")
+    with pytest.raises(ConfigurationError, match="AVSKRIFT_TABLE"):
+        Environment().text("TABLE")
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_handler_imports_no_compiled_speech_library(name: str) -> None:
+    code = (
+        "import sys, importlib; importlib.import_module('lambdas." + name + "');"
+        "print([m for m in ('numpy', 'av', 'ctranslate2', 'pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
