@@ -1,0 +1,165 @@
+"""``python -m instance``: what the systemd unit starts on the image. When it ends, the machine powers off."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import boto3
+from botocore.config import Config
+
+from avskrift.asr import models
+from avskrift.asr.engine import Engine, EngineConfig
+from avskrift.errors import AvskriftError, ModelUnavailable
+from avskrift.jobs.delivery import Outbox, WebhookSecrets
+from avskrift.jobs.table import JobTable
+from avskrift.webhooks.address import AddressRules
+from avskrift.webhooks.send import WebhookSender
+from instance.agent import Agent
+from instance.metadata import InstanceMetadata
+from instance.settings import AgentSettings, Identity
+from instance.spotwatch import SpotWatch
+from instance.work import Services
+
+log = logging.getLogger("instance")
+MODEL_LOAD_LIMIT_S = 600.0
+STOP_GRACE_S = 30.0
+"""After the maximum life, how long a polite stop may take before the process ends itself."""
+
+
+class Engines:
+    """The engine with the deployment's model, exchanged when a job names another one."""
+
+    def __init__(self, model: str, device: str) -> None:
+        self._default = model
+        self._device = device
+        self._model = ""
+        self._engine: Engine | None = None
+
+    def engine_for(self, model: str | None) -> Engine:
+        """Raises ``ModelUnavailable``; what a job names must lie on this image: nothing is fetched on its behalf."""
+        if model and models.find_local(model) is None:
+            raise ModelUnavailable(f"the image has no such model. Leave the option out to use {self._default!r}.")
+        wanted = model or self._default
+        if self._engine is None or wanted != self._model:
+            self.close()
+            engine = Engine(EngineConfig(model=wanted, device=self._device))
+            engine.start()
+            self._engine, self._model = engine, wanted
+        return self._engine
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+def services_for(
+    settings: AgentSettings, identity: Identity, engine_for: Callable[[str | None], Engine], booted_at: float
+) -> Services:
+    """The clients of one agent, with this instance's role."""
+    session = boto3.Session(region_name=settings.region)
+    config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60)
+    table = JobTable(session.client("dynamodb", config=config), settings.table)
+    sqs = session.client("sqs", config=config)
+    outbox = Outbox(
+        table=table,
+        secrets=WebhookSecrets(session.client("secretsmanager", config=config), settings.secret_id),
+        sender=WebhookSender(AddressRules(allow_loopback=settings.insecure_callbacks)),
+        sqs=sqs,
+        queue_url=settings.outbox_queue_url,
+    )
+    return Services(
+        settings=settings,
+        identity=identity,
+        table=table,
+        s3=session.client("s3", config=config.merge(_s3_config())),
+        sqs=sqs,
+        outbox=outbox,
+        engine_for=engine_for,
+        booted_at=booted_at,
+    )
+
+
+def _s3_config() -> Config:
+    """Links to the regional host: for a new bucket the global one redirects, and a signature dies of it."""
+    is_emulated = "AWS_ENDPOINT_URL" in os.environ
+    return Config(signature_version="s3v4", s3={"addressing_style": "path" if is_emulated else "virtual"})
+
+
+class Life:
+    """The in-guest end of life: first a polite stop, then the process itself (systemd's timer is the second guard)."""
+
+    def __init__(self, max_life_s: float) -> None:
+        self._max_life_s = max_life_s
+        self._timer = threading.Timer(max_life_s, self._end)
+        self._timer.daemon = True
+        self.agent: Agent | None = None
+
+    def begin(self) -> None:
+        self._timer.start()
+
+    def _end(self) -> None:
+        log.error("maximum life of %.0f s reached", self._max_life_s)
+        if self.agent:
+            self.agent.stop(counts=True)
+            time.sleep(STOP_GRACE_S)
+        os._exit(1)
+
+
+@contextmanager
+def time_limit(limit_s: float, what: str) -> Iterator[None]:
+    """End the process, and so the machine, if ``what`` takes longer: a driver that hangs raises nothing."""
+
+    def give_up() -> None:
+        log.error("%s took longer than %.0f s", what, limit_s)
+        os._exit(1)
+
+    timer = threading.Timer(limit_s, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def run(booted_at: float) -> None:
+    metadata = InstanceMetadata()
+    settings = AgentSettings.from_user_data(metadata.require("user-data"))
+    life = Life(settings.max_life_s)
+    life.begin()
+    identity = Identity.read(metadata)
+    log.info("instance %s (%s, %s)", identity.instance_id, identity.instance_type, identity.market)
+    engines = Engines(settings.model, settings.device)
+    try:
+        with time_limit(MODEL_LOAD_LIMIT_S, "loading the model"):
+            engines.engine_for(None)  # claim nothing before the model is known to load
+        agent = life.agent = Agent(services_for(settings, identity, engines.engine_for, booted_at))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: agent.stop())
+        with SpotWatch(InstanceMetadata(), agent.stop, poll_s=min(5.0, settings.heartbeat_s)):
+            agent.run()
+    finally:
+        engines.close()
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    try:
+        run(booted_at=round(time.time(), 3))
+    except AvskriftError as error:
+        log.error("%s: %s", error.code, error.message)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

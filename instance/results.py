@@ -1,0 +1,84 @@
+"""Results in the bucket: the transcript in every format asked for, ``job.json``, and links that say when they die."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from avskrift import formats
+from avskrift.jobs.layout import record_key, result_key
+from avskrift.jobs.model import Job
+from avskrift.jobs.outbox import ResultLinks
+from avskrift.transcript import Transcript
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_LINK_S = 6 * 3_600
+"""A presigned link dies with its signer's session; an instance role's lasts six hours at most."""
+_CONTENT_TYPES = {
+    "txt": "text/plain; charset=utf-8",
+    "json": "application/json",
+    "srt": "application/x-subrip; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+}
+_BINARY = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class ResultStore:
+    """Writes under ``results/<job_id>/``. Writing twice leaves the same objects."""
+
+    s3: S3Client
+    bucket: str
+
+    def write(self, job: Job, transcript: Transcript) -> dict[str, Any]:
+        """Store every format; returns the ``result`` of the record, with keys by format."""
+        keys = {name: result_key(job.job_id, formats.FORMATS[name].extension) for name in job.options.formats}
+        for name, key in keys.items():
+            self._put(key, formats.write(transcript, name), _CONTENT_TYPES.get(name, _BINARY))
+        return {
+            "keys": keys,
+            "language": transcript.language,
+            "duration_s": round(transcript.duration_s, 3),
+            "speech_s": round(transcript.speech_s, 3),
+            "words": transcript.word_count,
+            "model": transcript.model,
+        }
+
+    def write_record(self, ended: Job, extra: Mapping[str, Any]) -> None:
+        """``job.json``: the evidence of how the job went."""
+        record = {**ended.to_dict(), **extra}
+        record["options"]["callback_url"] = _without_query(ended.options.callback_url)
+        text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+        self._put(record_key(ended.job_id), text, _CONTENT_TYPES["json"])
+
+    def links(self, keys: Mapping[str, str], now: float, session_ends_at: float | None) -> ResultLinks:
+        """Presigned GET links to the results, for as long as the signer's session can vouch for them."""
+        ends_at = min(now + MAX_LINK_S, session_ends_at or now + MAX_LINK_S)
+        expires_in = max(1, int(ends_at - now))
+        links = {
+            name: self.s3.generate_presigned_url(
+                "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=expires_in
+            )
+            for name, key in keys.items()
+        }
+        return ResultLinks(links, expires_at=now + expires_in)
+
+    def _put(self, key: str, text: str, content_type: str) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=text.encode(), ContentType=content_type)
+
+
+def _without_query(url: str | None) -> str | None:
+    """A query string may hold the receiver's secret; whoever may read results need not know it."""
+    return url and url.partition("?")[0]
+
+
+def session_end(s3: S3Client) -> float | None:
+    """When the credentials of this client run out (UTC epoch seconds); None for those that don't."""
+    credentials = s3._request_signer._credentials  # type: ignore[attr-defined]  # botocore offers no public way
+    expiry = getattr(credentials, "_expiry_time", None)
+    return expiry.timestamp() if expiry and expiry.timestamp() > time.time() else None
