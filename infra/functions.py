@@ -1,0 +1,246 @@
+"""The functions: register, capacity and deliver, what wakes each, and what each may do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra import permissions
+from infra.bundling import lambda_code
+from infra.config import Config
+from infra.fleet import Fleet
+from infra.launching import launch_statements
+from infra.logs import log_group
+from infra.network import Network
+from infra.permissions import allow
+from infra.queues import DELIVER_TIMEOUT_S, REGISTER_TIMEOUT_S, Queues
+from infra.storage import UPLOADS_PREFIX, Storage
+from infra.webhooks import WebhookSecret
+
+CAPACITY_TIMEOUT_S = 60
+#: Processor share grows with memory: at 512 MB a cold start is bound by the imports no longer.
+MEMORY_MB = 512
+#: Functions at work at one time, so that a burst of uploads leaves room for the others even where an account has ten;
+#: without a limit, throttled messages would run out of receives.
+REGISTER_CONCURRENCY = 5
+DELIVER_CONCURRENCY = 3
+REGISTER_BATCH = 10
+#: A slow receiver holds up no webhook of its own batch; as many as DELIVER_CONCURRENCY of them still delay all others.
+DELIVER_BATCH = 1
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The rest of the stack, as the functions see it."""
+
+    config: Config
+    storage: Storage
+    queues: Queues
+    secret: WebhookSecret
+    network: Network
+    fleet: Fleet
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """What tells one function from another; ``part`` is its module in ``lambdas``."""
+
+    part: str
+    description: str
+    timeout_s: int
+    environment: Mapping[str, str]
+    statements: Sequence[iam.PolicyStatement]
+    may_loop: bool = False
+
+
+class Part(Construct):
+    """One function with its log group and its role."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, config: Config, code: lambda_.Code, spec: FunctionSpec
+    ) -> None:
+        super().__init__(scope, construct_id)
+        group = log_group(self, config, spec.part)
+        writes_log = allow(permissions.WRITE_LOG_ACTIONS, group.log_group_arn)
+        role = iam.Role(
+            self,
+            "Role",
+            description=f"The function {spec.part}.",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies=permissions.policy([writes_log, *spec.statements]),
+        )
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=spec.description,
+            code=code,
+            handler=f"lambdas.{spec.part}.handler",
+            runtime=_runtime(),
+            architecture=lambda_.Architecture.ARM_64,
+            memory_size=MEMORY_MB,
+            timeout=cdk.Duration.seconds(spec.timeout_s),
+            environment={**spec.environment, "POWERTOOLS_SERVICE_NAME": spec.part},
+            role=role,
+            log_group=group,
+            recursive_loop=lambda_.RecursiveLoop.ALLOW if spec.may_loop else None,
+        )
+
+
+class Functions(Construct):
+    """register, capacity and deliver."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, surroundings: Surroundings) -> None:
+        super().__init__(scope, construct_id)
+        self._code = lambda_code()
+        self._surroundings = surroundings
+        queues = surroundings.queues
+        self.capacity = self._part("Capacity", _capacity(surroundings))
+        self.register = self._part("Register", _register(surroundings, self.capacity))
+        self.deliver = self._part("Deliver", _deliver(surroundings))
+        _consume(self.register, queues.uploads, REGISTER_BATCH, REGISTER_CONCURRENCY)
+        _consume(self.deliver, queues.outbox, DELIVER_BATCH, DELIVER_CONCURRENCY)
+        self._wake_capacity()
+
+    def _part(self, construct_id: str, spec: FunctionSpec) -> lambda_.Function:
+        return Part(self, construct_id, config=self._surroundings.config, code=self._code, spec=spec).function
+
+    def _wake_capacity(self) -> None:
+        """By the clock and by spot notices. A failed run is not repeated: the next minute looks at everything again."""
+        self.capacity.configure_async_invoke(retry_attempts=0, max_event_age=cdk.Duration.minutes(2))
+        target = targets.LambdaFunction(self.capacity, retry_attempts=0)
+        events.Rule(
+            self,
+            "EveryMinute",
+            description="capacity compares work and instances.",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
+            targets=[target],
+        )
+        events.Rule(
+            self,
+            "SpotNotice",
+            description="EC2 is about to take a spot instance back, or advises to replace it.",
+            event_pattern=events.EventPattern(
+                source=["aws.ec2"],
+                detail_type=["EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"],
+            ),
+            targets=[target],
+        )
+
+
+def _consume(function: lambda_.Function, queue: sqs.Queue, batch_size: int, concurrency: int) -> None:
+    function.add_event_source_mapping(
+        "Queue",
+        event_source_arn=queue.queue_arn,
+        batch_size=batch_size,
+        max_concurrency=concurrency,
+        report_batch_item_failures=True,
+    )
+
+
+def _register(surroundings: Surroundings, capacity: lambda_.Function) -> FunctionSpec:
+    config, storage, queues = surroundings.config, surroundings.storage, surroundings.queues
+    return FunctionSpec(
+        part="register",
+        description="Makes a job of each uploaded recording.",
+        timeout_s=REGISTER_TIMEOUT_S,
+        environment={
+            **_common_environment(surroundings),
+            "AVSKRIFT_CAPACITY_FUNCTION": capacity.function_name,
+            "AVSKRIFT_CALLBACK_URL": config.callback_url,
+            "AVSKRIFT_ALLOWED_CALLBACK_HOSTS": ",".join(config.allowed_callback_hosts),
+            "AVSKRIFT_MAX_SIZE_BYTES": str(config.max_size_bytes),
+            "AVSKRIFT_DEFAULT_LANGUAGE": config.default_language,
+        },
+        statements=[
+            allow(permissions.READ_OBJECT_ACTIONS, storage.objects_arn(UPLOADS_PREFIX)),
+            # Without it a deleted recording answers 403, as a fault of permissions does.
+            allow("s3:ListBucket", storage.bucket.bucket_arn),
+            permissions.allow_job_items(storage.table.table_arn),
+            allow(permissions.CONSUME_ACTIONS, queues.uploads.queue_arn),
+            allow("sqs:SendMessage", [queues.jobs.queue_arn, queues.outbox.queue_arn]),
+            allow("lambda:InvokeFunction", capacity.function_arn),
+        ],
+    )
+
+
+def _capacity(surroundings: Surroundings) -> FunctionSpec:
+    config, storage, queues = surroundings.config, surroundings.storage, surroundings.queues
+    return FunctionSpec(
+        part="capacity",
+        description="Launches and reaps instances, requeues lost jobs, ends what cannot be served.",
+        timeout_s=CAPACITY_TIMEOUT_S,
+        environment={
+            **_common_environment(surroundings),
+            "AVSKRIFT_LAUNCH_TEMPLATE_ID": surroundings.fleet.launch_template.ref,
+            "AVSKRIFT_SUBNET_IDS": ",".join(surroundings.network.subnet_ids),
+            "AVSKRIFT_INSTANCE_TYPES": ",".join(config.instance_types),
+            "AVSKRIFT_MAX_INSTANCES": str(config.max_instances),
+            "AVSKRIFT_TARGET_DRAIN_S": str(config.target_drain_s),
+            "AVSKRIFT_AMI_PARAMETER": config.ami_parameter,
+            "AVSKRIFT_LEASE_S": str(config.lease_s),
+            "AVSKRIFT_NO_CAPACITY_AFTER_S": str(config.no_capacity_after_s),
+            "AVSKRIFT_MAX_FAILURES": str(config.max_failures),
+            "AVSKRIFT_MAX_USD_PER_DAY": str(config.max_usd_per_day),
+            "AVSKRIFT_MAX_LIFE_S": str(config.max_life_s),
+        },
+        statements=[
+            allow([*permissions.ITEM_ACTIONS, "dynamodb:DeleteItem"], storage.table.table_arn),
+            allow("dynamodb:Query", storage.status_index_arn),
+            allow("sqs:SendMessage", [queues.jobs.queue_arn, queues.outbox.queue_arn]),
+            allow("sqs:GetQueueAttributes", queues.jobs.queue_arn),
+            *launch_statements(config, surroundings.fleet, surroundings.network),
+        ],
+    )
+
+
+def _deliver(surroundings: Surroundings) -> FunctionSpec:
+    storage, queues, secret = surroundings.storage, surroundings.queues, surroundings.secret
+    return FunctionSpec(
+        part="deliver",
+        description="Sends webhooks again until they arrive or their schedule ends.",
+        timeout_s=DELIVER_TIMEOUT_S,
+        environment={**_common_environment(surroundings), "AVSKRIFT_SECRET_ID": secret.secret_arn},
+        statements=[
+            permissions.allow_job_items(storage.table.table_arn),
+            allow(permissions.CONSUME_ACTIONS, queues.outbox.queue_arn),
+            allow("sqs:SendMessage", queues.outbox.queue_arn),
+            allow("secretsmanager:GetSecretValue", secret.secret_arn),
+        ],
+        # A webhook waits by being sent to the same queue again, 900 s at a time for up to a day. Lambda's detection of
+        # recursive loops would stop that after 16 rounds.
+        may_loop=True,
+    )
+
+
+def _common_environment(surroundings: Surroundings) -> dict[str, str]:
+    config, storage, queues = surroundings.config, surroundings.storage, surroundings.queues
+    environment = {
+        "AVSKRIFT_DEPLOYMENT": config.name,
+        "AVSKRIFT_TABLE": storage.table.table_name,
+        "AVSKRIFT_BUCKET": storage.bucket.bucket_name,
+        "AVSKRIFT_JOBS_QUEUE_URL": queues.jobs.queue_url,
+        "AVSKRIFT_OUTBOX_QUEUE_URL": queues.outbox.queue_url,
+        "AVSKRIFT_JOB_TTL_DAYS": str(config.job_ttl_days),
+        "POWERTOOLS_METRICS_NAMESPACE": "avskrift",
+    }
+    return {**environment, "AVSKRIFT_INSECURE_CALLBACKS": "1"} if config.local else environment
+
+
+def _runtime() -> lambda_.Runtime:
+    """The Python that deploys, so that the asset's bytecode is its own; the newest if AWS has no such runtime."""
+    runtimes = {
+        11: lambda_.Runtime.PYTHON_3_11,
+        12: lambda_.Runtime.PYTHON_3_12,
+        13: lambda_.Runtime.PYTHON_3_13,
+        14: lambda_.Runtime.PYTHON_3_14,
+    }
+    return runtimes.get(sys.version_info.minor, lambda_.Runtime.PYTHON_3_14)

@@ -1,0 +1,76 @@
+"""What capacity may do with EC2: launch from this deployment's template, tag what it launches, end what is its own."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from infra.config import Config
+from infra.fleet import DEPLOYMENT_TAG, Fleet
+from infra.network import Network
+from infra.permissions import allow
+
+#: The tag that EC2 itself puts on instances of a launch template: it finds those that lost ours.
+TEMPLATE_TAG = "aws:ec2launchtemplate:id"
+#: Kinds of resources that a launch makes or uses beside the instance and its template.
+_MADE_KINDS = ("volume", "network-interface", "spot-instances-request")
+_IMAGE_KINDS = ("image", "snapshot")
+_USED_KINDS = (*_MADE_KINDS, *_IMAGE_KINDS, "subnet", "security-group")
+
+
+def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[iam.PolicyStatement]:
+    """Statements for CreateFleet and what it does in the caller's name, DescribeInstances and TerminateInstances."""
+    stack = cdk.Stack.of(fleet)
+    instances = _any(stack, "instance")
+    carries_our_tag = {f"aws:RequestTag/{DEPLOYMENT_TAG}": config.name}
+    return [
+        # EC2 checks CreateFleet against kinds of resources; what may really be launched is said by RunInstances.
+        allow(
+            "ec2:CreateFleet", [_any(stack, kind) for kind in ("fleet", "instance", "launch-template", *_USED_KINDS)]
+        ),
+        allow("ec2:RunInstances", instances, {"StringEquals": carries_our_tag}),
+        allow("ec2:RunInstances", _launch_parts(stack, fleet, network)),
+        allow(
+            "ec2:CreateTags",
+            [_any(stack, "fleet"), instances, _any(stack, "volume")],
+            {"StringEquals": {"ec2:CreateAction": ["CreateFleet", "RunInstances"], **carries_our_tag}},
+        ),
+        # EC2's describe actions know no resources.
+        allow("ec2:DescribeInstances", "*"),
+        *_terminate(config, fleet, instances),
+        allow(
+            "iam:PassRole",
+            fleet.agent_role.role_arn,
+            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        ),
+        allow(
+            "ssm:GetParameter",
+            stack.format_arn(service="ssm", resource="parameter", resource_name=config.ami_parameter.lstrip("/")),
+        ),
+    ]
+
+
+def _launch_parts(stack: cdk.Stack, fleet: Fleet, network: Network) -> list[str]:
+    """All that RunInstances touches but the instance: of networks and templates only our own."""
+    group = network.security_group.attr_group_id
+    return [
+        *(_any(stack, kind) for kind in (*_MADE_KINDS, *_IMAGE_KINDS)),
+        *(stack.format_arn(service="ec2", resource="subnet", resource_name=subnet) for subnet in network.subnet_ids),
+        stack.format_arn(service="ec2", resource="security-group", resource_name=group),
+        fleet.launch_template_arn,
+    ]
+
+
+def _terminate(config: Config, fleet: Fleet, instances: str) -> list[iam.PolicyStatement]:
+    """Two statements, because conditions in one must all hold and either mark of ours is enough."""
+    marks = {DEPLOYMENT_TAG: config.name, TEMPLATE_TAG: fleet.launch_template.ref}
+    return [
+        allow("ec2:TerminateInstances", instances, {"StringEquals": {f"aws:ResourceTag/{tag}": value}})
+        for tag, value in marks.items()
+    ]
+
+
+def _any(stack: cdk.Stack, kind: str) -> str:
+    """ARN pattern of all of one kind; images and snapshots belong to no account in theirs."""
+    account = "" if kind in _IMAGE_KINDS else None
+    return stack.format_arn(service="ec2", account=account, resource=kind, resource_name="*")

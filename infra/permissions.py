@@ -1,0 +1,52 @@
+"""IAM statements, written out: each role may do what its part does and nothing else.
+
+CDK's ``grant_*`` methods are broader than the parts need (``grant_read_write_data`` on a table includes Scan, for one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import aws_iam as iam
+
+#: Single items and transactions over them.
+ITEM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem")
+#: Keys of what register, deliver and agents write; launches, the lease and the fleet's memory are capacity's alone.
+JOB_ITEM_KEYS = ("job#*", "outbox#*")
+#: What an SQS event source mapping does in the name of its function.
+CONSUME_ACTIONS = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+)
+READ_OBJECT_ACTIONS = ("s3:GetObject", "s3:GetObjectVersion")
+WRITE_LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents")
+
+
+def allow(
+    actions: str | Sequence[str],
+    resources: str | Sequence[str],
+    conditions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> iam.PolicyStatement:
+    """One Allow statement; ``conditions`` as in the policy language: operator, then key, then value."""
+    return iam.PolicyStatement(
+        actions=[actions] if isinstance(actions, str) else list(actions),
+        resources=[resources] if isinstance(resources, str) else list(resources),
+        conditions=conditions,
+    )
+
+
+def allow_job_items(table_arn: str) -> iam.PolicyStatement:
+    """Reading and writing jobs and outbox entries, and no other item of the table.
+
+    ``ForAllValues`` is also true of a request without keys; the actions here always carry one.
+    """
+    condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(JOB_ITEM_KEYS)}}
+    return allow(ITEM_ACTIONS, table_arn, condition)
+
+
+def policy(statements: Sequence[iam.PolicyStatement]) -> dict[str, iam.PolicyDocument]:
+    """The one inline policy of a role."""
+    return {"Permissions": iam.PolicyDocument(statements=list(statements))}

@@ -1,0 +1,111 @@
+"""What is kept: the bucket of recordings and results, and the table of jobs.
+
+The prefixes and the table's key names are the contract with :mod:`avskrift.jobs`.
+"""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.config import Config
+
+UPLOADS_PREFIX = "uploads/"
+RESULTS_PREFIX = "results/"
+WORK_PREFIX = "work/"
+STATUS_INDEX = "by_status"
+
+#: Days an overwritten or deleted result can still be fetched as an old version.
+RESULTS_UNDO_DAYS = 7
+#: Days after which parts of an upload that was never completed are dropped.
+UNFINISHED_UPLOAD_DAYS = 2
+
+
+class Storage(Construct):
+    """A private, versioned bucket that announces new objects, and the table."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
+        super().__init__(scope, construct_id)
+        self.bucket = self._bucket(config)
+        self.table = self._table(config)
+
+    def objects_arn(self, prefix: str) -> str:
+        """ARN pattern of every object under ``prefix``."""
+        return self.bucket.arn_for_objects(f"{prefix}*")
+
+    @property
+    def status_index_arn(self) -> str:
+        return f"{self.table.table_arn}/index/{STATUS_INDEX}"
+
+    def _bucket(self, config: Config) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "Bucket",
+            versioned=True,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            lifecycle_rules=_lifecycle(config),
+            removal_policy=_removal(config),
+        )
+        # event_bridge_enabled=True would bring a custom resource with a Lambda of its own; the property needs none.
+        resource = bucket.node.default_child
+        if not isinstance(resource, s3.CfnBucket):
+            raise TypeError("the bucket's default child is no CfnBucket")
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        )
+        return bucket
+
+    def _table(self, config: Config) -> dynamodb.Table:
+        table = dynamodb.Table(
+            self,
+            "Table",
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            time_to_live_attribute="expires_at",
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=config.keeps_data,
+            removal_policy=_removal(config),
+        )
+        table.add_global_secondary_index(
+            index_name=STATUS_INDEX,
+            partition_key=dynamodb.Attribute(name="status_key", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="status_at", type=dynamodb.AttributeType.NUMBER),
+            projection_type=dynamodb.ProjectionType.ALL,
+        )
+        return table
+
+
+def _removal(config: Config) -> cdk.RemovalPolicy:
+    return cdk.RemovalPolicy.RETAIN if config.keeps_data else cdk.RemovalPolicy.DESTROY
+
+
+def _lifecycle(config: Config) -> list[s3.LifecycleRule]:
+    """Every prefix expires; with versions that takes three steps: expire, drop old versions, drop delete markers."""
+    # A replaced recording may belong to a job that still waits: it stays as long as a current one.
+    expiry = (
+        ("uploads", UPLOADS_PREFIX, config.uploads_expire_days, config.uploads_expire_days),
+        ("results", RESULTS_PREFIX, config.results_expire_days, RESULTS_UNDO_DAYS),
+        ("work", WORK_PREFIX, config.work_expire_days, 1),
+    )
+    rules = [
+        s3.LifecycleRule(
+            id=name,
+            prefix=prefix,
+            expiration=cdk.Duration.days(days),
+            noncurrent_version_expiration=cdk.Duration.days(noncurrent_days),
+        )
+        for name, prefix, days, noncurrent_days in expiry
+    ]
+    leftovers = s3.LifecycleRule(
+        id="leftovers",
+        expired_object_delete_marker=True,
+        abort_incomplete_multipart_upload_after=cdk.Duration.days(UNFINISHED_UPLOAD_DAYS),
+    )
+    return [*rules, leftovers]

@@ -1,0 +1,115 @@
+"""Settings are read from context of every spelling, and a wrong one is refused with a sentence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from avskrift.errors import ConfigurationError
+from infra.config import MAX_LIFE_LIMIT_S, Config
+
+
+def test_defaults_are_complete_and_derive_from_name_and_region() -> None:
+    config = Config.from_context({"name": "press", "region": "eu-west-1"})
+
+    assert config.ami_parameter == "/avskrift/press/ami"
+    assert config.availability_zones == ("eu-west-1a", "eu-west-1b", "eu-west-1c")
+    assert config.instance_types == ("g4dn.xlarge", "g6.xlarge", "g5.xlarge")
+
+
+def test_text_from_the_command_line_and_values_from_cdk_json_mean_the_same() -> None:
+    from_command_line = {
+        "max_instances": "2",
+        "local": "true",
+        "max_usd_per_day": "7.5",
+        "instance_types": "g6.xlarge, g5.xlarge",
+    }
+    from_file = {
+        "max_instances": 2,
+        "local": True,
+        "max_usd_per_day": 7.5,
+        "instance_types": ["g6.xlarge", "g5.xlarge"],
+    }
+
+    assert Config.from_context(from_command_line) == Config.from_context(from_file)
+
+
+def test_the_cdks_own_context_is_no_setting() -> None:
+    context = {"aws:cdk:bundling-stacks": [], "@aws-cdk/aws-iam:minimizePolicies": True}
+
+    assert Config.from_context(context) == Config.from_context({})
+
+
+def test_local_keeps_no_data() -> None:
+    assert Config.from_context({}).keeps_data
+    assert not Config.from_context({"local": True}).keeps_data
+    assert not Config.from_context({"retain_data": "false"}).keeps_data
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
+def test_a_device_the_engine_knows_may_be_set(device: str) -> None:
+    assert Config.from_context({"device": device}).device == device
+
+
+def test_the_images_timer_ends_a_machine_only_after_its_own_limit() -> None:
+    timer = Path(__file__).resolve().parents[2] / "instance" / "systemd" / "avskrift-max-life.timer"
+    (hours, minutes) = re.findall(r"OnBootSec=(\d+)h(\d+)min", timer.read_text())[0]
+
+    assert int(hours) * 3600 + int(minutes) * 60 > MAX_LIFE_LIMIT_S
+
+
+def test_callbacks_without_tls_are_for_the_local_cloud_only() -> None:
+    assert Config.from_context({"local": True, "callback_url": "http://127.0.0.1:8000/"}).callback_url
+
+    with pytest.raises(ConfigurationError, match="https://"):
+        Config.from_context({"callback_url": "http://example.org/"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_instanses", 5),
+        ("max_instances", "five"),
+        ("max_instances", 0),
+        ("max_instances", 1.5),
+        ("max_instances", True),
+        ("max_usd_per_day", "nan"),
+        ("max_usd_per_day", 0),
+        ("name", "Med Å"),
+        ("region", "Stockholm"),
+        ("account", "42"),
+        ("local", "perhaps"),
+        ("model", 3),
+        ("device", "tpu"),
+        ("default_language", "Swedish"),
+        ("instance_types", ""),
+        ("instance_types", ["big"]),
+        ("instance_types", 7),
+        ("availability_zones", "us-east-1a"),
+        ("availability_zones", []),
+        ("ami_parameter", "ami"),
+        ("root_volume_gib", 20),
+        ("linger_s", -1),
+        ("lease_s", 44),
+        ("lease_s", 50_000),
+        ("max_life_s", 200),
+        ("max_life_s", 21_601),
+        ("callback_url", "example.org"),
+        ("allowed_callback_hosts", "https://example.org"),
+        ("log_retention_days", 31),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_one_sentence_that_names_it(key: str, value: object) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        Config.from_context({key: value})
+
+    assert key in refusal.value.message
+    assert re.search(r"[.?]$", refusal.value.message)
+    assert "\n" not in refusal.value.message
+
+
+def test_a_misspelt_setting_is_answered_with_the_right_spelling() -> None:
+    with pytest.raises(ConfigurationError, match='Did you mean "max_instances"'):
+        Config.from_context({"max_instance": 5})
