@@ -1,0 +1,3 @@
+from avskrift.cli import main
+
+main()

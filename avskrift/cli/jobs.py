@@ -1,0 +1,190 @@
+"""`avskrift submit` and `avskrift jobs …`: recordings into a deployment, and what became of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from avskrift.cli.terminal import err, out, show_table
+from avskrift.errors import BadOptions
+from avskrift.local.settings import DEFAULT_FOLDER
+
+if TYPE_CHECKING:
+    from avskrift.client import Client
+    from avskrift.jobs.model import Job
+
+DeploymentOption = Annotated[
+    str, typer.Option(envvar="AVSKRIFT_DEPLOYMENT", help="Name of the deployment (its stack).", show_default=True)
+]
+LocalOption = Annotated[bool, typer.Option("--local", help="The local cloud (`avskrift cloud up`) instead of AWS.")]
+CloudDirOption = Annotated[
+    Path, typer.Option(envvar="AVSKRIFT_CLOUD_DIR", help="With --local: where that cloud keeps its state.")
+]
+
+jobs_app = typer.Typer(no_args_is_help=True, help="What became of the recordings of a deployment.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(submit)
+    app.add_typer(jobs_app, name="jobs")
+
+
+def submit(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Recordings to upload.")],
+    callback_url: Annotated[str | None, typer.Option(help="Where the signed webhook goes, if not the default.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="A job option, such as language=sv; repeat it for several.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the transcripts and save them here.")] = False,
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Where --wait puts the results, a folder a job.")
+    ] = Path(),
+    deployment: DeploymentOption = "avskrift",
+    local: LocalOption = False,
+    cloud_dir: CloudDirOption = DEFAULT_FOLDER,
+) -> None:
+    """Upload recordings to a deployment.
+
+    Examples:
+
+        avskrift submit intervju.mp3
+
+        avskrift submit *.wav --option language=sv --option formats=srt,txt --wait
+    """
+    client = _connect(deployment, cloud_dir if local else None)
+    options = _options(option or [], callback_url)
+    job_ids = _upload(client, files, options)
+    if not wait:
+        for job_id in job_ids.values():
+            out.print(job_id)
+        return
+    failed = [path for path, job_id in job_ids.items() if not _await(client, path, job_id, output_dir)]
+    if failed:
+        raise typer.Exit(1)
+
+
+@jobs_app.command("list")
+def list_jobs(
+    status: Annotated[str | None, typer.Option(help="Only queued, running, completed, failed or cancelled.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many, newest first.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    deployment: DeploymentOption = "avskrift",
+    local: LocalOption = False,
+    cloud_dir: CloudDirOption = DEFAULT_FOLDER,
+) -> None:
+    """List jobs, newest first.
+
+    Example: avskrift jobs list --status failed
+    """
+    from avskrift.jobs.outbox import summary
+
+    jobs = _connect(deployment, cloud_dir if local else None).jobs(_status(status), limit)
+    if as_json:
+        for job in jobs:
+            typer.echo(json.dumps(summary(job), ensure_ascii=False))
+        return
+    table = Table("job", "status", "changed (UTC)", "attempt", "recording", box=None, pad_edge=False)
+    for job in jobs:
+        table.add_row(job.job_id, _status_text(job), _clock(job.status_at), str(job.attempt), repr(job.key)[1:-1])
+    show_table(table)
+
+
+@jobs_app.command("show")
+def show_job(
+    job_id: Annotated[str, typer.Argument(help="The id that submit printed.")],
+    deployment: DeploymentOption = "avskrift",
+    local: LocalOption = False,
+    cloud_dir: CloudDirOption = DEFAULT_FOLDER,
+) -> None:
+    """Show one job as JSON: status, progress, phases, result, error.
+
+    Example: avskrift jobs show 6rltmukcmqxwxbmv5v7b4lq2wy
+    """
+    job = _connect(deployment, cloud_dir if local else None).job(job_id)
+    typer.echo(json.dumps(job.to_dict(), ensure_ascii=False, indent=2))
+
+
+def _connect(deployment: str, cloud_dir: Path | None) -> Client:
+    """The deployment in AWS, or the one in the local cloud of ``cloud_dir``."""
+    from avskrift.client import Client, Place
+
+    if cloud_dir is None:
+        return Client.connect(deployment)
+    from avskrift.local.cloud import Cloud
+
+    cloud = Cloud.attach(cloud_dir)
+    return Client(Place.from_outputs(cloud.outputs), cloud.session())
+
+
+def _options(pairs: list[str], callback_url: str | None) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise BadOptions(f"--option takes name=value, such as language=sv; {pair!r} has no '='.")
+        options[name] = value
+    if callback_url:
+        options["callback_url"] = callback_url
+    return options
+
+
+def _upload(client: Client, files: list[Path], options: dict[str, Any]) -> dict[Path, str]:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        job_ids = {}
+        for path in files:
+            task = progress.add_task(f"upload {path.name}", total=path.stat().st_size)
+            job_ids[path] = client.submit(path, options, lambda sent, task=task: progress.advance(task, sent))  # type: ignore[misc]
+        return job_ids
+
+
+def _await(client: Client, path: Path, job_id: str, output_dir: Path) -> bool:
+    """Follow one job to its end and fetch its results; whether it completed."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(path.name, total=None)
+        for job in client.follow(job_id):
+            progress.update(task, description=f"{path.name}: {job.status.value}")
+            if job.progress:
+                progress.update(task, total=job.progress.total_s, completed=job.progress.done_s)
+    if job.error:
+        err.print(f"{path.name}: {job.error.code}: {job.error.message}", style="red")
+        return False
+    for result in client.download(job, output_dir / job_id).values():
+        out.print(str(result))
+    return True
+
+
+def _status(text: str | None) -> Any:
+    from avskrift.jobs.model import JobStatus
+
+    if text is None:
+        return None
+    try:
+        return JobStatus(text)
+    except ValueError as error:
+        raise BadOptions(f"There is no status {text!r}: use one of {', '.join(JobStatus)}.") from error
+
+
+def _status_text(job: Job) -> str:
+    if job.error:
+        return f"{job.status.value} ({job.error.code})"
+    if job.progress and job.progress.total_s and not job.is_terminal:
+        return f"{job.status.value} {100 * job.progress.done_s / job.progress.total_s:.0f}%"
+    return job.status.value
+
+
+def _clock(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%S")

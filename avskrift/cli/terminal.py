@@ -1,0 +1,36 @@
+"""What every command prints with: results on stdout, everything else on stderr.
+
+Names of files and keys are others' text, so ``[red]`` and ``:100:`` mean no more here than what they look like; JSON
+goes past rich altogether (``typer.echo``). A progress column does not ask its console and needs its own
+``markup=False``.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from avskrift.errors import AvskriftError
+
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+_PIPED_WIDTH = 2_000
+"""Columns of a table that goes to a file or another program: wide enough to cut and wrap nothing."""
+
+
+def show_table(table: Table) -> None:
+    """A table on stdout: fitted to a terminal, whole lines anywhere else."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    wide = Console(width=_PIPED_WIDTH, highlight=False, markup=False, emoji=False)
+    with wide.capture() as captured:
+        wide.print(table)
+    out.file.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
+
+
+def complain(error: AvskriftError) -> None:
+    """One line: the stable code and the sentence."""
+    err.print(f"avskrift: {error.code}: {error.message}", style="red")
