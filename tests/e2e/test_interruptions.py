@@ -1,0 +1,77 @@
+"""Instances that go away in the middle: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avskrift.jobs.model import Job, JobStatus
+from avskrift.local.processes import await_condition
+
+pytestmark = [pytest.mark.cloud, pytest.mark.speech, pytest.mark.xdist_group("cloud")]
+
+
+def is_at_work(job: Job) -> bool:
+    return job.status is JobStatus.RUNNING and "model_ready" in job.phases
+
+
+def long_speech(media: Any, speech: bytes) -> bytes:
+    """Long enough that an agent is still at work when it is struck: mp3 frames can simply follow each other."""
+    return bytes(media.as_mp3(speech)) * 24
+
+
+def agent_processes(instance_id: str) -> list[int]:
+    """Agents whose disk is that instance's."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment, command = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if (
+            f"{instance_id}-disk".encode() in environment
+            and command.endswith(b"-m\0instance\0")
+            and b"tether.py" not in command
+        ):
+            found.append(int(process.name))
+    return found
+
+
+def test_spot_notice_hands_the_job_to_another_instance(chain: Any, media: Any, speech: bytes, unique: str) -> None:
+    job_id = chain.put(f"uploads/{unique}/long.mp3", long_speech(media, speech), language="en")
+    struck = chain.await_job(job_id, is_at_work, "the work")
+    chain.cloud.interrupt(struck.instance_id, notice_s=30)
+    back = chain.await_job(job_id, lambda job: job.attempt > 1 or job.status is JobStatus.QUEUED, "the return")
+    assert back.failures == 0, "an interruption is no failure"
+    await_condition(
+        lambda: {one.instance_id: one.state for one in chain.cloud.instances()}[struck.instance_id] == "terminated",
+        30,
+        "the end of the struck instance",
+    )
+    chain.run_capacity()
+    job, _ = chain.await_end(job_id)
+    assert (job.status, job.attempt, job.failures) == (JobStatus.COMPLETED, 2, 0)
+    assert job.instance_id != struck.instance_id
+    assert len({one.webhook_id for one in chain.receiver.receptions if one.job_id == job_id}) == 1
+
+
+def test_killed_agent_costs_one_attempt(chain: Any, media: Any, speech: bytes, unique: str) -> None:
+    job_id = chain.put(f"uploads/{unique}/long.mp3", long_speech(media, speech), language="en")
+    struck = chain.await_job(job_id, is_at_work, "the work")
+    (pid,) = agent_processes(struck.instance_id)
+    os.kill(pid, signal.SIGKILL)
+
+    def is_requeued() -> bool:
+        chain.run_capacity()  # it needs two looks, a lease apart, at a beat that stands still
+        job = chain.client.find(job_id)
+        return job is not None and job.failures == 1
+
+    await_condition(is_requeued, 60, "the requeue")
+    job, _ = chain.await_end(job_id)
+    assert (job.status, job.attempt, job.failures) == (JobStatus.COMPLETED, 2, 1)
+    assert len({one.webhook_id for one in chain.receiver.receptions if one.job_id == job_id}) == 1
+    chain.await_empty()
