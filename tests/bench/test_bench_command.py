@@ -1,0 +1,49 @@
+"""``scripts/bench`` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def bench(*arguments: str, temporary: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TMPDIR": str(temporary)} if temporary else None
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_without_a_name_every_bench_is_listed_in_a_line() -> None:
+    done = bench()
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["pipeline"]
+
+
+def test_unknown_bench_is_refused_with_those_there_are() -> None:
+    done = bench("pipelin")
+    assert done.returncode == 2
+    assert "pipeline" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.cloud
+@pytest.mark.speech
+@pytest.mark.xdist_group("cloud")
+def test_quick_pipeline_measures_everything_and_leaves_nothing(tmp_path: Path) -> None:
+    done = bench("pipeline", "--quick", "--json", temporary=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["quick"] is True
+    assert report["machine"]["cores"] >= 1
+    rows = {row["name"].strip(): row for section in report["sections"] for row in section["rows"]}
+    assert rows["upload → webhook received"]["median"] > 0
+    assert rows["files of them with machine code (pure Python: 0)"]["median"] == 0
+    assert rows["import lambdas.register"]["median"] > 0
+    assert rows["avskrift / faster-whisper batched, whole process"]["median"] > 0
+    assert list(tmp_path.glob("avskrift*")) == []
