@@ -34,9 +34,20 @@ def test_filters_find_instances_by_tag_state_and_lifecycle(stage: Stage, instanc
     assert instance_id not in found(stage, ("tag:avskrift:deployment", "other"))
 
 
-def test_unknown_filter_and_unknown_instance_are_errors(stage: Stage) -> None:
+@pytest.mark.parametrize("others", [(), (("instance-id", "i-none"),)], ids=["alone", "behind one that matches nothing"])
+def test_unknown_filter_is_an_error_even_if_nothing_is_there_to_filter(
+    stage: Stage, others: tuple[tuple[str, str], ...]
+) -> None:
     with pytest.raises(ClientError, match=r"InvalidParameterValue.*The filter 'colour' is invalid"):
-        found(stage, ("colour", "red"))
+        found(stage, *others, ("colour", "red"))
+    with pytest.raises(ClientError, match=r"InvalidParameterValue.*The filter 'colour' is invalid"):
+        names = {**dict(others), "colour": "red"}
+        stage.ec2.describe_instance_status(Filters=[{"Name": name, "Values": [value]} for name, value in names.items()])
+    with pytest.raises(ClientError, match=r"InvalidParameterValue.*The filter 'colour' is invalid"):
+        stage.ec2.describe_tags(Filters=[{"Name": "colour", "Values": ["red"]}])
+
+
+def test_unknown_instance_is_an_error(stage: Stage) -> None:
     with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
         stage.ec2.describe_instances(InstanceIds=["i-0123456789abcdef0"])
     with pytest.raises(ClientError, match=r"InvalidInstanceID\.Malformed"):

@@ -14,6 +14,7 @@ from avskrift.local.ec2.upstream import Upstream
 
 _INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _RESOURCE_TYPES = {"i": "instance", "fleet": "fleet"}
+_TAG_COLUMNS = {"resource-id": "ResourceId", "resource-type": "ResourceType", "key": "Key", "value": "Value"}
 
 Action = Callable[[Request], Request | None]
 
@@ -86,8 +87,10 @@ class Actions:
         return {"Reservations": describe.reservations(self._find_instances(request), self._account_id)}
 
     def _find_instances(self, request: Request) -> list[Instance]:
+        filters = request.get("Filters", [])
+        describe.check_filters(filters, describe.INSTANCE_FILTERS)
         candidates = self.check_instances(request) or self._state.instances()
-        return [one for one in candidates if describe.matches(one, request.get("Filters", []))]
+        return [one for one in candidates if describe.matches(one, filters)]
 
     def describe_instance_status(self, request: Request) -> Request:
         wanted = self._find_instances(request)
@@ -142,6 +145,7 @@ class Actions:
     def describe_tags(self, request: Request) -> Request:
         """The tags of owned resources together with those of the emulator."""
         filters = request.get("Filters", [])
+        describe.check_filters(filters, _TAG_COLUMNS)
         rows = [row for row in self._owned_tags() if all(_tag_row_matches(row, entry) for entry in filters)]
         return {"Tags": rows + self._upstream().tags(request)}
 
@@ -170,7 +174,4 @@ def _tag_row_matches(row: Request, entry: Request) -> bool:
     name, wanted = entry["Name"], entry.get("Values", [])
     if name.startswith("tag:"):
         return row["Key"] == name.removeprefix("tag:") and describe.like(row["Value"], wanted)
-    columns = {"resource-id": "ResourceId", "resource-type": "ResourceType", "key": "Key", "value": "Value"}
-    if name not in columns:
-        raise Ec2Error("InvalidParameterValue", f"The filter '{name}' is invalid")
-    return describe.like(row[columns[name]], wanted)
+    return describe.like(row[_TAG_COLUMNS[name]], wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from itertools import groupby
@@ -24,6 +24,7 @@ _INSTANCE_FILTERS: dict[str, Callable[[Instance], str]] = {
     "image-id": lambda one: one.spec.image_id,
     "client-token": lambda one: one.client_token,
 }
+INSTANCE_FILTERS = frozenset({*_INSTANCE_FILTERS, "tag-key"})
 
 
 def state_of(name: StateName) -> Request:
@@ -103,19 +104,25 @@ def fleet(one: Fleet) -> Request:
     }
 
 
+def check_filters(filters: Iterable[Mapping[str, Any]], known: Collection[str]) -> None:
+    """Refuse unknown filter names as AWS does: whether or not there is anything to filter."""
+    for entry in filters:
+        name = entry["Name"]
+        if name not in known and not name.startswith("tag:"):
+            raise Ec2Error("InvalidParameterValue", f"The filter '{name}' is invalid")
+
+
 def matches(one: Instance, filters: Iterable[Mapping[str, Any]]) -> bool:
-    """All filters, each with any of its values (``*`` and ``?`` as wildcards); unknown names raise as in AWS."""
+    """All filters (checked before), each with any of its values (``*`` and ``?`` as wildcards)."""
     return all(_matches_filter(one, entry["Name"], entry.get("Values", [])) for entry in filters)
 
 
 def _matches_filter(one: Instance, name: str, wanted: list[str]) -> bool:
-    if name == "tag-key":
-        return any(like(key, wanted) for key in one.tags)
     if name.startswith("tag:"):
         key = name.removeprefix("tag:")
         return key in one.tags and like(one.tags[key], wanted)
-    if name not in _INSTANCE_FILTERS:
-        raise Ec2Error("InvalidParameterValue", f"The filter '{name}' is invalid")
+    if name == "tag-key":
+        return any(like(key, wanted) for key in one.tags)
     return like(_INSTANCE_FILTERS[name](one), wanted)
 
 
