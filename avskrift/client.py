@@ -23,6 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from avskrift.errors import AvskriftError, ConfigurationError
+from avskrift.jobs.cancel import NoSuchJob
 from avskrift.jobs.layout import UPLOADS_PREFIX, job_id_for
 from avskrift.jobs.model import Job, JobStatus
 from avskrift.jobs.options import METADATA_PREFIX
@@ -42,12 +43,6 @@ class NoSuchDeployment(AvskriftError):
     """No stack of that name in this account and region."""
 
     code = "no_such_deployment"
-
-
-class NoSuchJob(AvskriftError):
-    """No job with that id in this deployment."""
-
-    code = "no_such_job"
 
 
 @dataclass(frozen=True, slots=True)

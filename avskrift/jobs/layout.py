@@ -28,6 +28,11 @@ def record_key(job_id: str) -> str:
     return f"{RESULTS_PREFIX}{job_id}/job.json"
 
 
+def checkpoint_key(job_id: str) -> str:
+    """What an interrupted attempt leaves to the next one."""
+    return f"{WORK_PREFIX}{job_id}/checkpoint.jsonl"
+
+
 def is_folder(key: str, size_bytes: int) -> bool:
     """The S3 console makes a "folder" by putting an empty object whose key ends in a slash."""
     return key.endswith("/") and size_bytes == 0

@@ -6,10 +6,12 @@ lost beat. ``attempt`` is the fencing token: every write of an agent names it an
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from avskrift.errors import AvskriftError, BadOptions
 from avskrift.jobs.options import JobOptions
 
 SUMMARY_VERSION = 1
@@ -24,6 +26,12 @@ class JobStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class MalformedRow(AvskriftError):
+    """A job's row that holds what no code of ours writes: edited by hand, or by a version from the future."""
+
+    code = "malformed_row"
 
 
 TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
@@ -50,7 +58,9 @@ class Job:
     """One recording on its way to a transcript.
 
     ``phases`` maps a phase (queued, launched, booted, claimed, …) to UTC epoch seconds. ``sequence`` counts the changes
-    of status, so that a receiver can order webhooks. ``status_at`` is when ``status`` last changed.
+    of status, so that a receiver can order webhooks. ``status_at`` is when ``status`` last changed. ``failures`` counts
+    the attempts that failed, ``interruptions`` those that EC2 cut short. ``launches`` is the audit of what was tried to
+    get an instance, newest last: market, instances wanted and had, and what each type and zone answered.
     """
 
     job_id: str
@@ -65,6 +75,7 @@ class Job:
     owner: str = ""
     attempt: int = 0
     failures: int = 0
+    interruptions: int = 0
     beat: int = 0
     sequence: int = 0
     instance_id: str = ""
@@ -73,6 +84,7 @@ class Job:
     result: dict[str, Any] | None = None
     cost: dict[str, Any] | None = None
     error: JobError | None = None
+    launches: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_terminal(self) -> bool:
@@ -88,14 +100,77 @@ class Job:
         return data
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Job:
+    def from_dict(cls, data: Mapping[str, Any]) -> Job:
+        """Read a stored row back; ``MalformedRow`` names the first field that can't be what it says."""
         known = {item.name for item in fields(cls)}
-        values = {name: value for name, value in data.items() if name in known}
-        values["status"] = JobStatus(values["status"])
-        values["options"] = JobOptions.from_dict(values["options"])
-        values["progress"] = JobProgress(**values["progress"]) if values.get("progress") else None
-        values["error"] = JobError(**values["error"]) if values.get("error") else None
-        return cls(**values)
+        values = {name: read_field(name, value) for name, value in data.items() if name in known}
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise MalformedRow(f"The job's row lacks a field: {error}.") from error
+
+
+def read_field(name: str, value: Any) -> Any:
+    """One stored attribute as the job holds it; ``MalformedRow`` if it is no such value."""
+    try:
+        return _READERS[name](value)
+    except (ValueError, TypeError, KeyError, AttributeError, BadOptions) as error:
+        raise MalformedRow(f"The job's row holds nonsense in {name!r}.") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(value)
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _table(value: Any) -> dict[str, Any] | None:
+    return None if value is None else {_text(name): inner for name, inner in value.items()}
+
+
+def _phases(value: Any) -> dict[str, float]:
+    return {_text(name): _seconds(at) for name, at in value.items()}
+
+
+def _progress(value: Any) -> JobProgress | None:
+    return JobProgress(_seconds(value["done_s"]), _seconds(value["total_s"])) if value else None
+
+
+def _error(value: Any) -> JobError | None:
+    return JobError(_text(value["code"]), _text(value["message"])) if value else None
+
+
+def _launches(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return [dict(launch) for launch in value]
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("job_id", "bucket", "key", "version_id", "owner", "instance_id"), _text),
+    **dict.fromkeys(("size_bytes", "expires_at", "attempt", "failures", "interruptions", "beat", "sequence"), _count),
+    "status": JobStatus,
+    "status_at": _seconds,
+    "options": JobOptions.from_dict,
+    "phases": _phases,
+    "progress": _progress,
+    "result": _table,
+    "cost": _table,
+    "error": _error,
+    "launches": _launches,
+}
 
 
 def _plain(value: JobError | JobProgress | None) -> dict[str, Any] | None:

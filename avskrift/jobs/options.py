@@ -55,8 +55,16 @@ class JobOptions:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> JobOptions:
-        """Read stored options back (they were checked when they entered)."""
-        return cls(**{**data, "formats": tuple(data["formats"])})
+        """Read stored options back; ``BadOptions`` for what never passed a check (a row edited by hand).
+
+        What a deployment allows was decided when they entered: its formats and callback hosts are not asked again.
+        """
+        unknown = sorted(set(data) - set(_CHECKS))
+        if unknown:
+            raise BadOptions(f"Unknown option {unknown[0]!r}.")
+        entered = OptionRules(formats=data["formats"])
+        checks = {**_CHECKS, "callback_url": _stored_url}
+        return cls(**{name: checks[name](value, entered) for name, value in data.items()})
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,7 @@ def _model(value: Any, _: OptionRules) -> str | None:
 
 
 def _formats(value: Any, rules: OptionRules) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
         raise BadOptions(f"formats must name at least one of: {', '.join(sorted(rules.formats))}.")
     unknown = [name for name in value if name not in rules.formats]
     if unknown:
@@ -195,6 +203,12 @@ def _callback_url(value: Any, rules: OptionRules) -> str | None:
         raise BadOptions(
             f"callback_url may not lead to {url.host!r}: the deployment's allowed_callback_hosts lacks it."
         )
+    return value
+
+
+def _stored_url(value: Any, _: OptionRules) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise BadOptions("callback_url must be a URL.")
     return value
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from avskrift.errors import AvskriftError
 from avskrift.jobs.items import from_item, to_item
-from avskrift.jobs.model import Job, JobError, JobProgress, JobStatus
+from avskrift.jobs.model import Job, JobError, JobProgress, JobStatus, MalformedRow
 from avskrift.jobs.outbox import OutboxEntry
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class JobTable:
         return True
 
     def get(self, job_id: str) -> Job | None:
-        """The row as it is now (strongly consistent)."""
+        """The row as it is now (strongly consistent); raises ``MalformedRow``."""
         values = self.get_values(job_pk(job_id))
         return Job.from_dict(values) if values else None
 
@@ -72,10 +72,19 @@ class JobTable:
     def put_values(self, values: Mapping[str, Any]) -> None:
         self._client.put_item(TableName=self.name, Item=to_item(values))
 
-    def with_status(self, status: JobStatus, newest_first: bool = False) -> Iterator[Job]:
-        """Jobs in a status, oldest first (the index is eventually consistent)."""
+    def with_status(
+        self, status: JobStatus, newest_first: bool = False, malformed: list[dict[str, Any]] | None = None
+    ) -> Iterator[Job]:
+        """Jobs in a status, oldest first (the index is eventually consistent).
+
+        A row that can't be read must hide no other: it is left out, and put into ``malformed`` if that is given.
+        """
         for values in self.indexed(status_key(status), newest_first):
-            yield Job.from_dict(values)
+            try:
+                yield Job.from_dict(values)
+            except MalformedRow:
+                if malformed is not None:
+                    malformed.append(values)
 
     def indexed(self, key: str, newest_first: bool = False) -> Iterator[dict[str, Any]]:
         pages = self._client.get_paginator("query").paginate(
@@ -91,7 +100,8 @@ class JobTable:
     def claim(self, job_id: str, instance_id: str, now: float) -> Job | None:
         """Take a queued job: ``attempt`` + 1 is the token of every later write. None if it isn't queued.
 
-        A claim whose answer got lost, repeated, finds its own work and takes it for what it is.
+        A claim whose answer got lost, repeated, finds its own work and takes it for what it is. Raises
+        ``MalformedRow``; λ capacity ends such a job.
         """
         changes = {
             "status": JobStatus.RUNNING.value,
@@ -115,16 +125,16 @@ class JobTable:
             changes["progress"] = {"done_s": progress.done_s, "total_s": progress.total_s}
         self._update(job.job_id, changes, _owned(job), add=("beat",))
 
-    def requeue(self, job: Job, now: float, *, failed: bool) -> None:
-        """Back to the queue. ``failed`` counts the attempt as a failure (an interruption does not)."""
+    def requeue(self, job: Job, now: float, *, failed: bool = False, interrupted: bool = False) -> None:
+        """Back to the queue. ``failed`` counts the attempt as a failure, ``interrupted`` as EC2's doing."""
         changes = {
             "status": JobStatus.QUEUED.value,
             "status_key": status_key(JobStatus.QUEUED),
             "status_at": now,
             "instance_id": "",
         }
-        added = ("failures", "sequence") if failed else ("sequence",)
-        self._update(job.job_id, changes, _owned(job), add=added)
+        added = ["sequence"] + ["failures"] * failed + ["interruptions"] * interrupted
+        self._update(job.job_id, changes, _owned(job), add=tuple(added))
 
     def finish(self, job: Job, ended: Job, outbox: OutboxEntry | None) -> None:
         """Status, result and outbox entry in one transaction, if ``job``'s attempt and status still stand."""
