@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from functools import cache
 from typing import Any
@@ -18,6 +17,7 @@ from avskrift.jobs.model import JobStatus
 from avskrift.jobs.register import Registrar
 from avskrift.jobs.table import JobTable
 from lambdas.environment import Environment
+from lambdas.nudge import nudge_capacity
 from lambdas.settings import register_settings
 
 logger = Logger()
@@ -35,11 +35,6 @@ def _registrar() -> Registrar:
         sqs=boto3.client("sqs"),
         settings=register_settings(env),
     )
-
-
-@cache
-def _lambda_client() -> Any:
-    return boto3.client("lambda")
 
 
 def _register(record: dict[str, Any], queued: list[str]) -> None:
@@ -60,18 +55,6 @@ def _register(record: dict[str, Any], queued: list[str]) -> None:
         queued.append(job.job_id)
 
 
-def _nudge(job_ids: list[str]) -> None:
-    """Capacity would come within a minute anyway: a nudge that fails must never fail the registration."""
-    try:
-        _lambda_client().invoke(
-            FunctionName=Environment().text("CAPACITY_FUNCTION"),
-            InvocationType="Event",
-            Payload=json.dumps({"source": "nudge", "job_ids": job_ids}),
-        )
-    except Exception:
-        logger.warning("capacity could not be nudged; its schedule will see the job", exc_info=True)
-
-
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
@@ -83,5 +66,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         processor=processor,
     )
     if queued:
-        _nudge(queued)
+        nudge_capacity(queued, logger)
     return answer

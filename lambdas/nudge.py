@@ -1,0 +1,30 @@
+"""The nudge for λ capacity: whoever queued jobs asks it to look now, not at its next minute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from lambdas.environment import Environment
+
+
+@cache
+def _lambda_client() -> Any:
+    return boto3.client("lambda")
+
+
+def nudge_capacity(job_ids: Sequence[str], logger: Logger) -> None:
+    """Capacity would come within a minute anyway: a nudge that fails must never fail the registration."""
+    try:
+        _lambda_client().invoke(
+            FunctionName=Environment().text("CAPACITY_FUNCTION"),
+            InvocationType="Event",
+            Payload=json.dumps({"source": "nudge", "job_ids": list(job_ids)}),
+        )
+    except Exception:
+        logger.warning("capacity could not be nudged; its schedule will see the job", exc_info=True)
