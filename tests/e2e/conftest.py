@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,17 +88,27 @@ class Chain:
         )
 
 
-@pytest.fixture(scope="session")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    folder = tmp_path_factory.mktemp("cloud å")
-    context = {"linger_s": "2", "heartbeat_s": "1", "lease_s": "5", "max_duration_s": "1800"}
+@contextmanager
+def open_chain(folder: Path, **settings: Any) -> Iterator[Chain]:
+    """A cloud of its own with a receiver that knows its secrets; nothing of it is left afterwards."""
     with Receiver() as receiver:
-        settings = CloudSettings(folder, callback_url=receiver.url, context=context, tied=True)
-        with Cloud.up(settings) as cloud:
+        with Cloud.up(CloudSettings(folder, callback_url=receiver.url, tied=True, **settings)) as cloud:
             receiver.trust(cloud.webhook_secrets())
             client = Client(Place.from_outputs(cloud.outputs), cloud.session(), poll_s=0.2)
             yield Chain(cloud, receiver, client, cloud.client("s3"))
         assert cloud.left_running() == []
+
+
+@pytest.fixture(scope="session")
+def chain_opener() -> Callable[..., AbstractContextManager[Chain]]:
+    return open_chain
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    context = {"linger_s": "2", "heartbeat_s": "1", "lease_s": "5", "max_duration_s": "1800"}
+    with open_chain(tmp_path_factory.mktemp("cloud å"), context=context) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
