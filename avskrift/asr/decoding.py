@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import ctranslate2
@@ -25,7 +24,8 @@ from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_token
 
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import MAX_CONTEXT_TOKENS, EngineConfig, TranscribeOptions
-from avskrift.asr.packing import Chunk
+from avskrift.asr.packing import Chunk, ChunkClock
+from avskrift.asr.reading import Window
 from avskrift.errors import BadOptions, Cancelled, ModelUnavailable
 
 #: Chunks decoded together. Above 5 or 6 on CPU, memory bandwidth for the cross-attention keys is the limit.
@@ -36,7 +36,7 @@ MAX_CPU_WORKERS = 4
 #: Batches from which similar lengths are put together, per worker: no row waits long for the longest of its batch.
 SORTED_BATCHES = 2
 
-#: Speech is heard for its language until one reaches this probability, at most so many chunks of it.
+#: Speech is heard for its language until one reaches this probability, at most so many chunks of the first window.
 LANGUAGE_CERTAIN = 0.8
 LANGUAGE_CHUNKS = 4
 
@@ -55,6 +55,11 @@ class DecodingPlan:
     threads: int
     batch: int
 
+    @property
+    def window(self) -> int:
+        """Chunks that are shared out among the batches together: no batch reaches over a window's end."""
+        return self.workers * self.batch * SORTED_BATCHES
+
 
 @dataclass(frozen=True)
 class AlignedWord:
@@ -68,10 +73,19 @@ class AlignedWord:
 
 @dataclass(frozen=True)
 class DecodedChunk:
-    """What was said in a chunk."""
+    """What was said in a chunk; its samples are gone."""
 
-    chunk: Chunk
+    clock: ChunkClock
     words: tuple[AlignedWord, ...]
+
+
+@dataclass(frozen=True)
+class DecodedBatch:
+    """Some chunks of a window; when it is the last batch of it, all chunks of all windows up to it are decoded."""
+
+    chunks: tuple[DecodedChunk, ...]
+    window: Window
+    completes_window: bool
 
 
 @dataclass(frozen=True)
@@ -137,33 +151,34 @@ class Decoder:
         return DetectedLanguage(best, totals[best] / heard)
 
     def decode(
-        self, chunks: Iterable[Chunk], options: TranscribeOptions, language: str, cancel: threading.Event
-    ) -> Iterator[DecodedChunk]:
-        """Text of every chunk, about in order of time, while the chunks after them are still being read.
+        self, windows: Iterable[Window], options: TranscribeOptions, language: str, cancel: threading.Event
+    ) -> Iterator[DecodedBatch]:
+        """Text of every chunk, window by window, while the next window is still being read.
 
-        Which chunks share a batch depends on the chunks alone. Raises ``Cancelled`` between batches.
+        Which chunks share a batch depends on their window alone. Raises ``Cancelled`` between batches; when it is
+        ``windows`` that raises it, after the batches that were decoded by then.
         """
         task = _Task(self._tokenizer(options, language), _generation_options(options), cancel)
         task.generation.suppress_tokens = get_suppressed_tokens(task.tokenizer, [-1])
-        remaining = iter(chunks)
-        window = self.plan.workers * self.plan.batch * SORTED_BATCHES
-        running: deque[list[Future[list[DecodedChunk]]]] = deque()
+        reading, running = _Reading(windows), deque[_Submitted]()
         with ThreadPoolExecutor(self.plan.workers) as pool:
             try:
-                while upcoming := list(islice(remaining, window)):
-                    running.append([pool.submit(self._decode_batch, batch, task) for batch in self._batches(upcoming)])
+                for window in reading:
+                    batches = self._batches(window.chunks)
+                    running.append(_Submitted(window, [pool.submit(self._decode_batch, it, task) for it in batches]))
                     if len(running) > 1:
-                        yield from _results(running.popleft())
-                for futures in running:
-                    yield from _results(futures)
+                        yield from running.popleft().results()
+                for submitted in running:
+                    yield from submitted.results()
+                reading.finish()
             except BaseException:
                 cancel.set()
                 raise
 
-    def _batches(self, chunks: list[Chunk]) -> Iterator[list[Chunk]]:
+    def _batches(self, chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
         """Similar lengths together, and small enough that every worker has one."""
         size = min(self.plan.batch, math.ceil(len(chunks) / self.plan.workers))
-        by_length = sorted(chunks, key=lambda chunk: -chunk.duration_s)
+        by_length = sorted(chunks, key=lambda chunk: -chunk.clock.duration_samples)
         yield from (by_length[i : i + size] for i in range(0, len(by_length), size))
 
     def _decode_batch(self, chunks: list[Chunk], task: _Task) -> list[DecodedChunk]:
@@ -173,9 +188,10 @@ class Decoder:
             self._features(chunks), task.tokenizer, task.generation
         )
         texts = [[token for token in output["tokens"] if token < task.tokenizer.eot] for output in outputs]
-        frames = [math.ceil(chunk.duration_s) * self._model.frames_per_second for chunk in chunks]
+        frames = [math.ceil(chunk.clock.duration_s) * self._model.frames_per_second for chunk in chunks]
         alignments = self._model.find_alignment(task.tokenizer, texts, encoded, frames)
-        return [DecodedChunk(chunk, _words_of(aligned)) for chunk, aligned in zip(chunks, alignments, strict=True)]
+        decoded = zip(chunks, alignments, strict=True)
+        return [DecodedChunk(chunk.clock, _words_of(aligned)) for chunk, aligned in decoded]
 
     def _features(self, chunks: list[Chunk]) -> Any:
         """Log-mel frames, one 30 s window a chunk: float32 (chunks, mels, 3000)."""
@@ -193,6 +209,34 @@ class _Task:
     cancel: threading.Event
 
 
+@dataclass(frozen=True)
+class _Submitted:
+    window: Window
+    futures: list[Future[list[DecodedChunk]]]
+
+    def results(self) -> Iterator[DecodedBatch]:
+        for future in self.futures:
+            yield DecodedBatch(tuple(future.result()), self.window, future is self.futures[-1])
+
+
+class _Reading:
+    """Windows until their reading is cancelled, which ``finish`` then reports: what is being decoded counts first."""
+
+    def __init__(self, windows: Iterable[Window]) -> None:
+        self._windows = windows
+        self._cancelled: Cancelled | None = None
+
+    def __iter__(self) -> Iterator[Window]:
+        try:
+            yield from self._windows
+        except Cancelled as cancelled:
+            self._cancelled = cancelled
+
+    def finish(self) -> None:
+        if self._cancelled:
+            raise self._cancelled
+
+
 def plan_for(config: EngineConfig) -> DecodingPlan:
     """Device, precision and parallelism; raises ``BadOptions`` for a device or precision that is not here."""
     device = config.device
@@ -208,15 +252,11 @@ def plan_for(config: EngineConfig) -> DecodingPlan:
     if compute_type not in supported:
         raise BadOptions(f"{device} here cannot compute in {compute_type}. It can in {', '.join(sorted(supported))}.")
     if device == "cuda":
-        return DecodingPlan(device, compute_type, workers=1, threads=config.threads or 0, batch=GPU_BATCH)
+        batch = config.batch or GPU_BATCH
+        return DecodingPlan(device, compute_type, workers=1, threads=config.threads or 0, batch=batch)
     cores = config.threads or len(os.sched_getaffinity(0))
     workers = min(cores, MAX_CPU_WORKERS)
-    return DecodingPlan(device, compute_type, workers, threads=cores // workers, batch=CPU_BATCH)
-
-
-def _results(futures: list[Future[list[DecodedChunk]]]) -> Iterator[DecodedChunk]:
-    for future in futures:
-        yield from future.result()
+    return DecodingPlan(device, compute_type, workers, threads=cores // workers, batch=config.batch or CPU_BATCH)
 
 
 def _words_of(alignment: list[dict[str, Any]]) -> tuple[AlignedWord, ...]:

@@ -67,8 +67,14 @@ class Engine:
         options: TranscribeOptions | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
+        checkpoint: Path | None = None,
     ) -> Transcript:
         """What is said in a file; silence gives a transcript without segments.
+
+        In the file ``checkpoint`` the worker keeps what is finished, some minutes of speech at a time, cancelled or
+        killed as it may be. A file that is there and belongs to this recording, model and options is gone on from:
+        what it holds is not done again, and ``engine["resumed_at_s"]`` of the transcript says so. Any other is
+        overwritten.
 
         Raises ``UnsupportedMedia``, ``NoAudioStream``, ``TooLong``, ``TooLarge``, ``BadOptions``,
         ``ModelUnavailable``, ``WorkerCrashed`` and, once ``cancel`` is set, ``Cancelled``. ``on_progress`` is called
@@ -79,7 +85,14 @@ class Engine:
         with self._turn:
             self._start()
             worker = self._running()
-            worker.send({"command": "transcribe", "path": str(path.absolute()), "options": asdict(options)})
+            worker.send(
+                {
+                    "command": "transcribe",
+                    "path": str(path.absolute()),
+                    "options": asdict(options),
+                    "checkpoint": str(checkpoint.absolute()) if checkpoint else None,
+                }
+            )
             try:
                 return self._await_transcript(on_progress, cancel or threading.Event())
             except _Answered as answered:
@@ -109,6 +122,7 @@ class Engine:
                         "device": self.config.device,
                         "compute_type": self.config.compute_type,
                         "threads": self.config.threads,
+                        "batch": self.config.batch,
                     }
                 )
             ]

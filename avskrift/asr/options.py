@@ -43,6 +43,8 @@ class EngineConfig:
     """CTranslate2's; default is int8 on CPU and float16 on a GPU."""
     threads: int | None = None
     """CPU threads in all; None takes every core this process may use."""
+    batch: int | None = None
+    """Chunks decoded together; None takes 4 on CPU and 16 on a GPU. Fewer need less memory."""
     models_dir: Path | None = None
     """Where named models lie; None takes AVSKRIFT_MODELS_DIR, else /opt/avskrift/models."""
 
@@ -52,8 +54,9 @@ class EngineConfig:
         _require_one_of("compute_type", self.compute_type, COMPUTE_TYPES)
         if not self.model:
             raise BadOptions("model is empty: name one of `avskrift models list`, or a directory.")
-        if self.threads is not None and not _is_count(self.threads):
-            raise BadOptions(f"threads must be a whole number of at least 1, not {self.threads!r}.")
+        for name, count in (("threads", self.threads), ("batch", self.batch)):
+            if count is not None and not _is_count(count):
+                raise BadOptions(f"{name} must be a whole number of at least 1, not {count!r}.")
 
 
 @dataclass(frozen=True)

@@ -6,34 +6,35 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
-from avskrift.asr.vad import SpeechSpan
+from avskrift.asr.vad import Bounds, SpeechSpan
 from avskrift.audio import SAMPLE_RATE_HZ, Samples
 
 #: The window of Whisper's encoder.
 CHUNK_S = 30.0
 
 
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """Spans of speech laid end to end, the silence between them removed."""
+@dataclass(frozen=True)
+class ChunkClock:
+    """Where the spans of a chunk lie in the recording, in order: all that is needed of a chunk once it is decoded."""
 
-    spans: tuple[SpeechSpan, ...]
+    spans: tuple[Bounds, ...]
 
-    @cached_property
-    def samples(self) -> Samples:
-        return np.concatenate([span.samples for span in self.spans])
+    @property
+    def duration_samples(self) -> int:
+        return self._packed_starts[-1]
 
     @property
     def duration_s(self) -> float:
-        return self._packed_starts[-1] / SAMPLE_RATE_HZ
+        return self.duration_samples / SAMPLE_RATE_HZ
 
     @property
     def end_s(self) -> float:
         """Where the chunk's last span ends in the recording."""
-        return self.spans[-1].end / SAMPLE_RATE_HZ
+        return self.spans[-1][1] / SAMPLE_RATE_HZ
 
     def span_at(self, packed_s: float) -> int:
         """Which span sounds at this second of the chunk (the first or last one outside it)."""
@@ -46,28 +47,59 @@ class Chunk:
         Nothing mapped here ever reaches over removed silence or outside the recording.
         """
         index = self.span_at((start_s + end_s) / 2)
-        span = self.spans[index]
-        shift = (span.start - self._packed_starts[index]) / SAMPLE_RATE_HZ
-        low, high = span.start / SAMPLE_RATE_HZ, span.end / SAMPLE_RATE_HZ
+        span_start, span_end = self.spans[index]
+        shift = (span_start - self._packed_starts[index]) / SAMPLE_RATE_HZ
+        low, high = span_start / SAMPLE_RATE_HZ, span_end / SAMPLE_RATE_HZ
         start = min(max(start_s + shift, low), high)
         return start, min(max(end_s + shift, start), high)
 
     @cached_property
     def _packed_starts(self) -> list[int]:
         """Where each span begins in the chunk, in samples; last, where the chunk ends."""
-        return [0, *np.cumsum([len(span.samples) for span in self.spans]).tolist()]
+        return list(accumulate((end - start for start, end in self.spans), initial=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Spans of speech laid end to end, the silence between them removed."""
+
+    spans: tuple[SpeechSpan, ...]
+
+    @property
+    def samples(self) -> Samples:
+        """All of them in one piece, made anew at each call."""
+        return np.concatenate([span.samples for span in self.spans])
+
+    @cached_property
+    def clock(self) -> ChunkClock:
+        return ChunkClock(tuple(span.bounds for span in self.spans))
+
+
+class Packer:
+    """Fills one chunk after the other; ``open_spans`` are those of the chunk that is being filled."""
+
+    def __init__(self, open_spans: Iterable[SpeechSpan] = (), chunk_s: float = CHUNK_S) -> None:
+        self.open_spans = list(open_spans)
+        self._limit = round(chunk_s * SAMPLE_RATE_HZ)
+        self._open_samples = sum(len(span.samples) for span in self.open_spans)
+
+    def add(self, span: SpeechSpan) -> list[Chunk]:
+        """The chunk that is full since it has no room for this span, if so."""
+        full = self.rest() if self._open_samples + len(span.samples) > self._limit else []
+        self.open_spans.append(span)
+        self._open_samples += len(span.samples)
+        return full
+
+    def rest(self) -> list[Chunk]:
+        """The chunk that is being filled, if there is something in it."""
+        rest = [Chunk(tuple(self.open_spans))] if self.open_spans else []
+        self.open_spans, self._open_samples = [], 0
+        return rest
 
 
 def pack(spans: Iterable[SpeechSpan], chunk_s: float = CHUNK_S) -> Iterator[Chunk]:
     """Chunks as full as they get without cutting a span, in order."""
-    limit = round(chunk_s * SAMPLE_RATE_HZ)
-    open_spans: list[SpeechSpan] = []
-    open_samples = 0
+    packer = Packer(chunk_s=chunk_s)
     for span in spans:
-        if open_spans and open_samples + len(span.samples) > limit:
-            yield Chunk(tuple(open_spans))
-            open_spans, open_samples = [], 0
-        open_spans.append(span)
-        open_samples += len(span.samples)
-    if open_spans:
-        yield Chunk(tuple(open_spans))
+        yield from packer.add(span)
+    yield from packer.rest()

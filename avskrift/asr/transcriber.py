@@ -6,16 +6,16 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from avskrift import __version__
-from avskrift.asr.decoding import LANGUAGE_CHUNKS, DecodedChunk, Decoder, DetectedLanguage
+from avskrift.asr.checkpoints import Checkpoint, Finished, file_identity
+from avskrift.asr.decoding import DecodedBatch, DecodedChunk, Decoder, DetectedLanguage
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import Progress, TranscribeOptions
-from avskrift.asr.packing import Chunk, pack
-from avskrift.asr.vad import SpeechSpan, speech_spans
+from avskrift.asr.reading import Misfit, Window, windows
 from avskrift.asr.words import build_segments, place_words
 from avskrift.audio import SAMPLE_RATE_HZ, AudioFile, Samples
 from avskrift.errors import Cancelled
@@ -23,18 +23,20 @@ from avskrift.transcript import Segment, Transcript
 
 #: Below this, the detected language is worth a word to the reader.
 UNSURE_LANGUAGE = 0.5
+VAD = "silero-v6"
 
 _LIBRARIES = ("faster-whisper", "ctranslate2", "av", "onnxruntime", "numpy")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One recording to transcribe."""
+    """One recording to transcribe; ``checkpoint`` is where to keep what is finished, and to go on from."""
 
     path: Path
     options: TranscribeOptions
     on_progress: Callable[[Progress], None]
     cancel: threading.Event
+    checkpoint: Path | None = None
 
 
 class Transcriber:
@@ -47,41 +49,70 @@ class Transcriber:
     def transcribe(self, job: Job) -> Transcript:
         """Raises the errors of :class:`AudioFile`, ``BadOptions`` and ``Cancelled``."""
         self.decoder.check(job.options)
+        try:
+            return self._transcribe(job, may_resume=True)
+        except Misfit:
+            return self._transcribe(job, may_resume=False)
+
+    def _transcribe(self, job: Job, *, may_resume: bool) -> Transcript:
         with AudioFile(job.path, job.options.max_duration_s, job.options.max_size_bytes) as media:
-            meter = _Meter(media, job)
+            checkpoint = self._checkpoint(job)
+            finished = checkpoint.load() if may_resume else None
+            meter = _Meter(media, job, finished)
             meter.begin()
-            chunks = pack(meter.speech(speech_spans(meter.blocks())))
-            heard = list(islice(chunks, LANGUAGE_CHUNKS))
-            language = self._language(job.options, heard)
-            segments = self._segments(chain(heard, chunks), job, language, meter) if language else ()
+            upcoming = windows(meter.blocks(), self.decoder.plan.window, finished.after if finished else None)
+            first = next(upcoming, None)
+            language = finished.language if finished else self._language(job.options, first)
+            chunks = list(finished.chunks) if finished else []
+            if language and first:
+                if not finished:
+                    checkpoint.begin(language)
+                reading = meter.windows(chain([first], upcoming))
+                batches = self.decoder.decode(reading, job.options, language.code, job.cancel)
+                chunks += _keep(checkpoint, meter.decoded(batches))
             meter.finish()
-            warnings = (*media.warnings, *_language_warnings(language, job.options))
+            warnings = (*media.warnings, *_language_warnings(language, job.options), *checkpoint.warnings)
             return Transcript(
                 language=language.code if language else job.options.language,
                 language_probability=language.probability if language and not job.options.language else None,
                 duration_s=media.duration_s,
-                speech_s=meter.speech_samples / SAMPLE_RATE_HZ,
+                speech_s=sum(chunk.clock.duration_samples for chunk in chunks) / SAMPLE_RATE_HZ,
                 model=self.model.name,
-                segments=segments,
-                engine=self._describe(job.options),
+                segments=_segments(chunks, job.options),
+                engine=self._describe(job.options, finished),
                 warnings=warnings,
             )
 
-    def _language(self, options: TranscribeOptions, heard: list[Chunk]) -> DetectedLanguage | None:
-        if not heard:
+    def _language(self, options: TranscribeOptions, first: Window | None) -> DetectedLanguage | None:
+        if first is None:
             return None
-        return DetectedLanguage(options.language, 1.0) if options.language else self.decoder.detect_language(heard)
+        if options.language:
+            return DetectedLanguage(options.language, 1.0)
+        return self.decoder.detect_language(first.chunks)
 
-    def _segments(
-        self, chunks: Iterable[Chunk], job: Job, language: DetectedLanguage, meter: _Meter
-    ) -> tuple[Segment, ...]:
-        decoded = list(meter.decoded(self.decoder.decode(chunks, job.options, language.code, job.cancel)))
-        decoded.sort(key=lambda done: done.chunk.spans[0].start)
-        segments = build_segments(chain.from_iterable(place_words(done) for done in decoded))
-        return tuple(segments if job.options.words else (replace(segment, words=()) for segment in segments))
+    def _checkpoint(self, job: Job) -> Checkpoint:
+        if job.checkpoint is None:
+            return Checkpoint(None, {}, {})
+        weights = file_identity(self.model.directory / "model.bin")
+        asked, plan = job.options, self.decoder.plan
+        identity = {
+            "recording": file_identity(job.path),
+            "model": {"name": self.model.name, "revision": self.model.revision, **weights},
+            "options": {name: getattr(asked, name) for name in ("language", "task", "beam_size", "prompt", "hotwords")},
+            "vad": VAD,
+            "versions": library_versions(),
+        }
+        made_by = {
+            "device": plan.device,
+            "compute_type": plan.compute_type,
+            "workers": plan.workers,
+            "batch": plan.batch,
+        }
+        return Checkpoint(job.checkpoint, identity, made_by)
 
-    def _describe(self, options: TranscribeOptions) -> dict[str, Any]:
+    def _describe(self, options: TranscribeOptions, finished: Finished | None) -> dict[str, Any]:
         plan = self.decoder.plan
+        resumed = {"resumed_at_s": round(finished.end_s, 3)} if finished else {}
         return {
             "name": "avskrift",
             "device": plan.device,
@@ -89,23 +120,25 @@ class Transcriber:
             "revision": self.model.revision,
             "task": options.task,
             "beam_size": options.beam_size,
-            "vad": "silero-v6",
+            "vad": VAD,
             "versions": library_versions(),
+            **resumed,
         }
 
 
 class _Meter:
-    """Counts what passes: audio read, speech found, audio finished; and ends the work when it is cancelled."""
+    """Says how much of the recording is finished, and ends the work when it is cancelled."""
 
-    def __init__(self, media: AudioFile, job: Job) -> None:
+    def __init__(self, media: AudioFile, job: Job, finished: Finished | None) -> None:
         self._media = media
         self._job = job
         self._read_to_end = False
-        self._done_speech_samples = 0
-        self.speech_samples = 0
+        self._finished_to_s = self._given_to_s = finished.end_s if finished else 0.0
+        done = sum(chunk.clock.duration_samples for chunk in finished.chunks) if finished else 0
+        self._given_samples = self._done_samples = done
 
     def begin(self) -> None:
-        self._job.on_progress(Progress(0.0, self._total_s()))
+        self._job.on_progress(Progress(self._finished_to_s, self._total_s()))
 
     def blocks(self) -> Iterator[Samples]:
         for block in self._media.blocks():
@@ -114,33 +147,52 @@ class _Meter:
             yield block
         self._read_to_end = True
 
-    def speech(self, spans: Iterable[SpeechSpan]) -> Iterator[SpeechSpan]:
-        for span in spans:
-            self.speech_samples += len(span.samples)
-            yield span
+    def windows(self, windows: Iterable[Window]) -> Iterator[Window]:
+        for window in windows:
+            self._given_samples += sum(chunk.clock.duration_samples for chunk in window.chunks)
+            self._given_to_s = window.chunks[-1].clock.end_s
+            yield window
 
-    def decoded(self, chunks: Iterable[DecodedChunk]) -> Iterator[DecodedChunk]:
-        for done in chunks:
-            self._done_speech_samples += len(done.chunk.samples)
-            self._job.on_progress(Progress(self._finished_s(), self._total_s()))
-            yield done
+    def decoded(self, batches: Iterable[DecodedBatch]) -> Iterator[DecodedBatch]:
+        for batch in batches:
+            self._done_samples += sum(chunk.clock.duration_samples for chunk in batch.chunks)
+            self._finished_to_s = max(self._finished_to_s, self._share_finished_s())
+            self._job.on_progress(Progress(self._finished_to_s, self._total_s()))
+            yield batch
 
     def finish(self) -> None:
         self._job.on_progress(Progress(self._media.duration_s, self._media.duration_s))
 
-    def _finished_s(self) -> float:
-        """Seconds of the recording read so far, times the share of its speech whose text is there."""
-        return self._media.duration_s * self._done_speech_samples / self.speech_samples
+    def _share_finished_s(self) -> float:
+        """Seconds of the recording given out so far, times the share of their speech whose text is there."""
+        return self._given_to_s * self._done_samples / self._given_samples
 
     def _total_s(self) -> float:
         if self._read_to_end:
             return self._media.duration_s
-        return max(self._media.duration_s, self._media.info.duration_s or 0.0)
+        return max(self._media.duration_s, self._media.info.duration_s or 0.0, self._finished_to_s)
 
 
 def library_versions() -> dict[str, str]:
     """Of the libraries that decide the output."""
     return {"avskrift": __version__, **{name: version(name) for name in _LIBRARIES}}
+
+
+def _keep(checkpoint: Checkpoint, batches: Iterable[DecodedBatch]) -> Iterator[DecodedChunk]:
+    """The chunks in order of time, each window's once it is in the checkpoint."""
+    window: list[DecodedChunk] = []
+    for batch in batches:
+        window += batch.chunks
+        if batch.completes_window:
+            window.sort(key=lambda chunk: chunk.clock.spans)
+            checkpoint.append(window, batch.window.after)
+            yield from window
+            window = []
+
+
+def _segments(chunks: Iterable[DecodedChunk], options: TranscribeOptions) -> tuple[Segment, ...]:
+    segments = build_segments(chain.from_iterable(place_words(chunk) for chunk in chunks))
+    return tuple(segments if options.words else (replace(segment, words=()) for segment in segments))
 
 
 def _language_warnings(language: DetectedLanguage | None, options: TranscribeOptions) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ the network's state and the algorithm's are carried from block to block. Times a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from faster_whisper.vad import get_vad_model
@@ -26,13 +26,16 @@ SILENCE_PROBABILITY = 0.35
 _CUT_SILENCE_MS = 98
 
 _SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
-_WINDOW = 512
+WINDOW_SAMPLES = 512
 _CONTEXT = 64
-_STATE_SHAPE = (1, 1, 128)
+STATE_SHAPE = (1, 1, 128)
 _PADDING = PADDING_MS * _SAMPLES_PER_MS
 _MIN_SILENCE = MIN_SILENCE_MS * _SAMPLES_PER_MS
 _CUT_SILENCE = _CUT_SILENCE_MS * _SAMPLES_PER_MS
-_MAX_SPEECH = round(MAX_SPAN_S * SAMPLE_RATE_HZ) - _WINDOW - 2 * _PADDING
+_MAX_SPEECH = round(MAX_SPAN_S * SAMPLE_RATE_HZ) - WINDOW_SAMPLES - 2 * _PADDING
+
+#: Where something begins and ends in the recording, in samples; the end is the first sample behind it.
+Bounds = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,50 +49,81 @@ class SpeechSpan:
     def end(self) -> int:
         return self.start + len(self.samples)
 
+    @property
+    def bounds(self) -> Bounds:
+        return self.start, self.end
+
 
 def speech_spans(blocks: Iterable[Samples]) -> Iterator[SpeechSpan]:
     """The speech of a recording that arrives in blocks, in order; no spans overlap or exceed ``MAX_SPAN_S``."""
-    network, turns, tape = _Network(), _Turns(), _Tape()
+    finder = SpeechFinder()
     for block in blocks:
-        tape.append(block)
-        turns.hear(network.probabilities(block))
-        yield from (tape.cut(start, end) for start, end in turns.finished())
-        tape.forget_before(turns.needed_from())
-    turns.hear(network.last_probability())
-    yield from (tape.cut(start, end) for start, end in turns.rest(tape.end))
+        yield from finder.hear(block)
+    yield from finder.finish()
+
+
+class SpeechFinder:
+    """Finds speech block by block. Between two blocks its ``state`` may be taken and another go on from there.
+
+    ``tape`` holds the samples within ``state.tape_bounds``.
+    """
+
+    def __init__(self, state: SpeechState | None = None, tape: Samples | None = None) -> None:
+        state = state or SpeechState()
+        tape = np.zeros(0, np.float32) if tape is None else tape
+        self._network = _Network(state, tape)
+        self._turns = state.turns.copy()
+        self._tape = _Tape(state.tape_bounds[0], tape)
+
+    def hear(self, block: Samples) -> list[SpeechSpan]:
+        """The spans whose end is known since this block, in order."""
+        self._tape.append(block)
+        self._turns.hear(self._network.probabilities(block))
+        spans = [self._tape.cut(start, end) for start, end in self._turns.finished()]
+        self._tape.forget_before(self._turns.needed_from())
+        return spans
+
+    def finish(self) -> list[SpeechSpan]:
+        """The last spans, when the recording has ended."""
+        self._turns.hear(self._network.last_probability())
+        return [self._tape.cut(start, end) for start, end in self._turns.rest(self._tape.end)]
+
+    def state(self) -> SpeechState:
+        return SpeechState(self._tape.end, *self._network.state, self._turns.copy())
 
 
 class _Network:
     """Silero's recurrent network: one probability of speech for each window of 32 ms."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: SpeechState, tape: Samples) -> None:
         self._session = get_vad_model().session
-        self._hidden = np.zeros(_STATE_SHAPE, np.float32)
-        self._cell = np.zeros(_STATE_SHAPE, np.float32)
-        self._context = np.zeros(_CONTEXT, np.float32)
-        self._waiting = np.zeros(0, np.float32)
+        self.state = (state.hidden, state.cell)
+        full = len(tape) - (state.heard - state.turns.position)
+        self._context = tape[:full][-_CONTEXT:] if full else np.zeros(_CONTEXT, np.float32)
+        self._waiting = tape[full:]
 
     def probabilities(self, block: Samples) -> list[float]:
         """Those of the windows that are full by now."""
         audio = np.concatenate([self._waiting, block])
-        full = len(audio) // _WINDOW
-        self._waiting = audio[full * _WINDOW :]
+        full = len(audio) // WINDOW_SAMPLES
+        self._waiting = audio[full * WINDOW_SAMPLES :]
         if not full:
             return []
-        windows = audio[: full * _WINDOW].reshape(full, _WINDOW)
+        windows = audio[: full * WINDOW_SAMPLES].reshape(full, WINDOW_SAMPLES)
         before = np.concatenate([self._context[None], windows[:-1, -_CONTEXT:]])
         self._context = windows[-1, -_CONTEXT:]
-        inputs = {"input": np.hstack([before, windows]), "h": self._hidden, "c": self._cell}
-        output, self._hidden, self._cell = self._session.run(None, inputs)
+        hidden, cell = self.state
+        output, hidden, cell = self._session.run(None, {"input": np.hstack([before, windows]), "h": hidden, "c": cell})
+        self.state = (hidden, cell)
         return [float(probability) for probability in output.reshape(-1)]
 
     def last_probability(self) -> list[float]:
         """That of the window which the recording's end left unfilled."""
-        return self.probabilities(np.zeros(_WINDOW - len(self._waiting), np.float32))
+        return self.probabilities(np.zeros(WINDOW_SAMPLES - len(self._waiting), np.float32))
 
 
 @dataclass
-class _Turns:
+class Turns:
     """Probabilities to turns of speech, and how much silence each keeps around it."""
 
     position: int = 0
@@ -107,10 +141,13 @@ class _Turns:
     previous_end: int | None = None
     """Where the turn before the first closed one ended."""
 
+    def copy(self) -> Turns:
+        return replace(self, closed=list(self.closed))
+
     def hear(self, probabilities: Iterable[float]) -> None:
         for probability in probabilities:
             self._hear_one(probability)
-            self.position += _WINDOW
+            self.position += WINDOW_SAMPLES
 
     def finished(self) -> Iterator[tuple[int, int]]:
         """Turns with their padding, once it is known; each is given out once."""
@@ -181,12 +218,33 @@ class _Turns:
         self.quiet_from = self.cut_at = self.resumed_at = 0
 
 
+def _zeros() -> Samples:
+    return np.zeros(STATE_SHAPE, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechState:
+    """All that a :class:`SpeechFinder` knows between two blocks, but for the samples within ``tape_bounds``."""
+
+    heard: int = 0
+    """Samples of the recording so far."""
+    hidden: Samples = field(default_factory=_zeros)
+    cell: Samples = field(default_factory=_zeros)
+    """The network's recurrent state, each float32 of ``STATE_SHAPE``."""
+    turns: Turns = field(default_factory=Turns)
+
+    @property
+    def tape_bounds(self) -> Bounds:
+        """The stretch that may still become part of a span; the network's context lies within."""
+        return self.turns.needed_from(), self.heard
+
+
 class _Tape:
     """The stretch of the recording that may still become part of a span."""
 
-    def __init__(self) -> None:
-        self._start = 0
-        self._samples = np.zeros(0, np.float32)
+    def __init__(self, start: int, samples: Samples) -> None:
+        self._start = start
+        self._samples = samples
 
     @property
     def end(self) -> int:
@@ -196,7 +254,8 @@ class _Tape:
         self._samples = np.concatenate([self._samples, block])
 
     def cut(self, start: int, end: int) -> SpeechSpan:
-        return SpeechSpan(start, self._samples[start - self._start : end - self._start])
+        """A copy: a view would keep the whole tape in memory for a second of speech."""
+        return SpeechSpan(start, self._samples[start - self._start : end - self._start].copy())
 
     def forget_before(self, position: int) -> None:
         self._samples = self._samples[max(0, position - self._start) :]

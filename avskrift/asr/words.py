@@ -32,7 +32,7 @@ def place_words(decoded: DecodedChunk) -> Iterator[PlacedWord]:
     """The words of a chunk on the recording's clock: inside speech, in order, none over removed silence."""
     previous_end_s = 0.0
     for aligned in _without_pauses(decoded.words):
-        start_s, end_s = decoded.chunk.to_recording(aligned.start_s, aligned.end_s)
+        start_s, end_s = decoded.clock.to_recording(aligned.start_s, aligned.end_s)
         start_s = max(start_s, previous_end_s)
         previous_end_s = max(start_s, end_s)
         yield PlacedWord(Word(start_s, previous_end_s, aligned.text.strip(), aligned.probability), aligned.text)

@@ -2,9 +2,9 @@
 
     python -m avskrift.asr.worker PARENT_PID SETTINGS_JSON
 
-Commands: ``{"command": "transcribe", "path", "options"}`` and ``{"command": "cancel"}``. Events: ``ready`` once the
-model is loaded; then for each file ``progress`` any number of times and one ``transcript`` or ``error``. It ends when
-its input ends, and with its parent.
+Commands: ``{"command": "transcribe", "path", "options", "checkpoint"}``, the last a path or null, and
+``{"command": "cancel"}``. Events: ``ready`` once the model is loaded; then for each file ``progress`` any number of
+times and one ``transcript`` or ``error``. It ends when its input ends, and with its parent.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ def _load(settings: dict[str, Any]) -> Any:
         device=settings["device"],
         compute_type=settings["compute_type"],
         threads=settings["threads"],
+        batch=settings["batch"],
     )
     return Transcriber(model, Decoder(model, config))
 
@@ -123,7 +124,8 @@ def _serve(transcriber: Any, inbox: Inbox, outbox: Outbox) -> None:
 
     try:
         options = TranscribeOptions.from_dict(command["options"])
-        transcript = transcriber.transcribe(Job(Path(command["path"]), options, report, inbox.cancel))
+        checkpoint = Path(command["checkpoint"]) if command["checkpoint"] else None
+        transcript = transcriber.transcribe(Job(Path(command["path"]), options, report, inbox.cancel, checkpoint))
     except AvskriftError as error:
         outbox.send_error(error)
     except MemoryError:

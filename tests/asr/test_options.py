@@ -44,6 +44,7 @@ def test_options_that_make_sense_are_read() -> None:
         EngineConfig(device="tpu"),
         EngineConfig(compute_type="int4"),
         EngineConfig(threads=0),
+        EngineConfig(batch=0),
         EngineConfig(model=""),
     ],
 )

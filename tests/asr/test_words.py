@@ -22,7 +22,7 @@ def speech(start_s: float, seconds: float) -> SpeechSpan:
 
 
 def segments_of(chunk: Chunk, *words: AlignedWord) -> list[Segment]:
-    return list(build_segments(place_words(DecodedChunk(chunk, words))))
+    return list(build_segments(place_words(DecodedChunk(chunk.clock, words))))
 
 
 def word(text: str, start_s: float, end_s: float) -> AlignedWord:
