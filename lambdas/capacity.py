@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from avskrift.jobs.capacity import Capacity, Report
 from avskrift.jobs.fleet import Fleet
+from avskrift.jobs.launch_errors import fault_of
 from avskrift.jobs.lease import Lease
+from avskrift.jobs.observation import Nudge
 from avskrift.jobs.table import JobTable
 from lambdas.environment import Environment
 from lambdas.settings import capacity_settings, launch_settings
@@ -43,6 +46,7 @@ def _capacity() -> Capacity:
 
 
 def _log(report: Report) -> None:
+    errors = [error for answer in report.launches for error in answer.errors]
     logger.info(
         "pass",
         queued=report.queued,
@@ -54,14 +58,20 @@ def _log(report: Report) -> None:
             {"launch_id": answer.launch_id, "market": answer.market, "instances": answer.instance_ids}
             for answer in report.launches
         ],
-        errors=[error for answer in report.launches for error in answer.errors],
+        errors=errors,
     )
+    if report.malformed:
+        logger.error("rows that could not be read were ended or put aside", rows=report.malformed)
+    for kind, count in Counter(fault_of(error["code"]) for error in errors).items():
+        metrics.add_metric(f"LaunchErrors{kind.title()}", MetricUnit.Count, count)
     metrics.add_metric("QueuedJobs", MetricUnit.Count, report.queued)
     metrics.add_metric("Instances", MetricUnit.Count, report.instances)
     metrics.add_metric("InstancesLaunched", MetricUnit.Count, report.launched)
-    metrics.add_metric("LaunchErrors", MetricUnit.Count, sum(len(answer.errors) for answer in report.launches))
+    metrics.add_metric("LaunchErrors", MetricUnit.Count, len(errors))
     metrics.add_metric("CapacityFaults", MetricUnit.Count, report.faults)
+    metrics.add_metric("MalformedRows", MetricUnit.Count, len(report.malformed))
     metrics.add_metric("SpentTodayUsd", MetricUnit.NoUnit, report.spent_usd)
+    metrics.add_metric("SpendLimitReached", MetricUnit.Count, int(report.is_over_budget))
 
 
 @logger.inject_lambda_context
@@ -71,13 +81,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     client = boto3.client("dynamodb")
     duration_s = context.get_remaining_time_in_millis() / 1_000
     lease = Lease(client, Environment().text("TABLE"), context.aws_request_id, duration_s)
-    nudged: list[str] | None = [str(job_id) for job_id in event.get("job_ids", [])]
+    words: list[str] | None = Nudge.from_event(event).to_words()
     passes = 0
-    while nudged is not None and passes < MAX_PASSES and lease.acquire(time.time(), nudged):
+    while words is not None and passes < MAX_PASSES and lease.acquire(time.time(), words):
         passes += 1
         try:
-            _log(_capacity().run(time.time(), nudged))
+            _log(_capacity().run(time.time(), Nudge.from_words(words)))
         finally:
-            nudged = lease.release()
+            words = lease.release()
     metrics.add_metric("Passes", MetricUnit.Count, passes)
     return {"passes": passes}

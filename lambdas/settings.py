@@ -5,8 +5,8 @@ from __future__ import annotations
 from avskrift.formats import FORMATS
 from avskrift.jobs.capacity import CapacitySettings
 from avskrift.jobs.fleet import LaunchSettings
+from avskrift.jobs.fleet_model import FleetSettings
 from avskrift.jobs.options import OptionRules
-from avskrift.jobs.policy import FleetSettings
 from avskrift.jobs.register import RegisterSettings
 from lambdas.environment import Environment
 

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from avskrift.jobs.fleet import Fleet, LaunchAnswer
-from avskrift.jobs.messages import send_job, send_outbox
-from avskrift.jobs.model import Job, JobError, JobStatus
-from avskrift.jobs.outbox import PENDING_KEY, outbox_entry_for
-from avskrift.jobs.policy import (
-    ON_DEMAND,
+from avskrift.jobs.fleet import Fleet
+from avskrift.jobs.fleet_model import (
     Action,
     Fail,
     FleetSettings,
     Launch,
+    LaunchAnswer,
     Memory,
     Observed,
-    PendingDelivery,
     Redeliver,
     Requeue,
     Resend,
     Terminate,
-    after_launch,
-    after_spot_failure,
-    decide,
 )
-from avskrift.jobs.table import JobTable, StaleAttempt, failed_job
+from avskrift.jobs.growth import after_answer, audit_line, second_try
+from avskrift.jobs.messages import send_job, send_outbox
+from avskrift.jobs.model import JobError, MalformedRow
+from avskrift.jobs.observation import Nudge, Observer
+from avskrift.jobs.outbox import outbox_entry_for
+from avskrift.jobs.policy import decide
+from avskrift.jobs.salvage import end_malformed
+from avskrift.jobs.table import MAX_LAUNCHES, JobTable, StaleAttempt, failed_job
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -37,14 +37,9 @@ if TYPE_CHECKING:
 
 MAX_ACTIONS = 500
 """Of one pass, so that it ends well within the function's time; launches come first, the rest waits for the next."""
+AUDITED_JOBS = 25
+"""Waiting jobs, oldest first, whose rows keep a launch's answer; one that ends unserved is given the last answers."""
 MEMORY_PK = "fleet#memory"
-_MESSAGE_COUNTS = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
-NO_IMAGE = "none"
-"""What the image parameter holds until an image was proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +60,18 @@ class Report:
     running: int = 0
     instances: int = 0
     spent_usd: float = 0.0
+    is_over_budget: bool = False
     actions: list[str] = field(default_factory=list)
     launches: list[LaunchAnswer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    malformed: list[str] = field(default_factory=list)
+    """Keys of rows that could not be read, and were ended or put aside."""
     faults: int = 0
     """Actions that AWS refused; the next pass tries again."""
 
     @property
     def launched(self) -> int:
-        return sum(len(answer.instance_ids) for answer in self.launches)
+        return sum(len(answer.instances) for answer in self.launches)
 
 
 @dataclass(frozen=True)
@@ -86,138 +84,153 @@ class Capacity:
     ssm: SSMClient
     settings: CapacitySettings
 
-    def run(self, now: float, nudged: Sequence[str] = ()) -> Report:
-        """One pass. The caller holds the lease. ``nudged`` are jobs so new that the index may not know them yet."""
-        report = Report()
-        self._repeat_unanswered(now, report)
-        observed = self._observe(now, nudged)
-        report.queued, report.running = len(observed.queued), len(observed.running)
-        report.instances = len(observed.instances)
-        decision = decide(observed, _recall(self.table), self.settings.limits)
-        memory = decision.memory
-        report.notes += decision.notes
-        report.spent_usd = memory.spent_usd
+    def run(self, now: float, nudge: Nudge | None = None) -> Report:
+        """One pass. The caller holds the lease."""
+        this_pass = _Pass(self, now, Report())
+        this_pass.run(nudge or Nudge())
+        return this_pass.report
+
+
+@dataclass
+class _Pass:
+    """One pass: its report, and the memory as it stands after each action."""
+
+    capacity: Capacity
+    now: float
+    report: Report
+    memory: Memory = field(default_factory=Memory)
+    observed: Observed = field(default_factory=lambda: Observed(0.0))
+
+    def __post_init__(self) -> None:
+        self.table, self.fleet, self.settings = self.capacity.table, self.capacity.fleet, self.capacity.settings
+
+    def run(self, nudge: Nudge) -> None:
+        self.memory = self._recall()
+        limits = self.settings.limits
+        observation = self._observer().look(self.now, nudge, self.memory, limits.idle_limit_s)
+        self.observed = observation.observed
+        self._repeat_unanswered()
+        for values in observation.malformed:
+            self._guard(f"end malformed {values['pk']}", self._end_malformed, values)
+        decision = decide(self.observed, self.memory, limits)
+        self.memory = decision.memory
         for action in decision.actions[:MAX_ACTIONS]:
-            memory = self._attempt(action, memory, observed, report)
-        self.table.put_values({"pk": MEMORY_PK, "memory": asdict(memory)})
-        return report
+            self._guard(_line(action), self._act, action)
+            self.report.actions.append(_line(action))
+        self.table.put_values(_memory_row(self.memory))
+        self.report.notes += decision.notes
+        self.report.is_over_budget = decision.is_over_budget
+        self.report.queued, self.report.running = len(self.observed.queued), len(self.observed.running)
+        self.report.instances, self.report.spent_usd = len(self.observed.instances), self.memory.spent_usd
 
-    def _repeat_unanswered(self, now: float, report: Report) -> None:
-        for record in self.fleet.unanswered(now):
-            try:
-                report.launches.append(self.fleet.submit(record))
-            except (BotoCoreError, ClientError) as error:
-                report.notes.append(f"launch {record['launch_id']} still has no answer: {_brief(error)}")
-
-    def _attempt(self, action: Action, memory: Memory, observed: Observed, report: Report) -> Memory:
-        """One action that fails must not keep the others from happening: the next pass sees what is left."""
-        report.actions.append(_line(action))
-        try:
-            return self._act(action, memory, observed, report)
-        except StaleAttempt:
-            report.notes.append(f"{_line(action)}: the job moved on meanwhile")
-        except (BotoCoreError, ClientError) as error:
-            report.faults += 1
-            report.notes.append(f"{_line(action)}: {_brief(error)}")
-        return memory
-
-    def _observe(self, now: float, nudged: Sequence[str]) -> Observed:
-        described = self.fleet.instances()
-        return Observed(
-            now=now,
-            queued=self._queued(nudged),
-            running=self._running(),
-            instances=described.live,
-            ended=described.ended,
-            messages=self._messages(),
-            deliveries=tuple(
-                PendingDelivery(entry["outbox_id"], entry["next_attempt_at"])
-                for entry in self.table.indexed(PENDING_KEY)
-            ),
-            image_id=self._image_id(),
+    def _observer(self) -> Observer:
+        capacity, settings = self.capacity, self.settings
+        return Observer(
+            self.table, self.fleet, capacity.sqs, capacity.ssm, settings.jobs_queue_url, settings.image_parameter
         )
 
-    def _queued(self, nudged: Sequence[str]) -> tuple[Job, ...]:
-        """By the index, which may lag: what is done about a job is fenced by its status and attempt."""
-        found = {job.job_id: job for job in self.table.with_status(JobStatus.QUEUED)}
-        fresh = (self.table.get(job_id) for job_id in nudged if job_id not in found)
-        found |= {job.job_id: job for job in fresh if job and job.status is JobStatus.QUEUED}
-        return tuple(found.values())
-
-    def _running(self) -> tuple[Job, ...]:
-        """Read again from the table: a beat that only the index has not seen yet must not cost an attempt."""
-        found = (self.table.get(job.job_id) for job in self.table.with_status(JobStatus.RUNNING))
-        return tuple(job for job in found if job and job.status is JobStatus.RUNNING)
-
-    def _messages(self) -> int:
-        response = self.sqs.get_queue_attributes(QueueUrl=self.settings.jobs_queue_url, AttributeNames=["All"])
-        counts = {name: value for name, value in response["Attributes"].items() if name in _MESSAGE_COUNTS}
-        return sum(map(int, counts.values()))
-
-    def _image_id(self) -> str:
-        """The proven image; empty while there is none."""
+    def _guard(self, what: str, act: Callable[[Any], object], argument: Any) -> None:
+        """One action that fails must not keep the others from happening: the next pass sees what is left."""
         try:
-            response = self.ssm.get_parameter(Name=self.settings.image_parameter)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ParameterNotFound":
-                raise
-            return ""
-        value = response["Parameter"]["Value"]
-        return "" if value == NO_IMAGE else value
+            act(argument)
+        except StaleAttempt:
+            self.report.notes.append(f"{what}: the job moved on meanwhile")
+        except MalformedRow as error:
+            self.report.notes.append(f"{what}: {error.message}")
+        except (BotoCoreError, ClientError) as error:
+            self.report.faults += 1
+            self.report.notes.append(f"{what}: {_brief(error)}")
 
-    def _act(self, action: Action, memory: Memory, observed: Observed, report: Report) -> Memory:
-        if isinstance(action, Launch):
-            return self._launch(action, memory, observed, report)
+    def _repeat_unanswered(self) -> None:
+        """Before anything is decided: what they bring counts."""
+        for record in self.fleet.unanswered(self.now):
+            self._guard(f"launch {record['launch_id']} still has no answer", self._submit, record)
+
+    def _submit(self, record: Mapping[str, Any]) -> LaunchAnswer:
+        """Make a recorded request; close the record and remember the answer in one transaction."""
+        answer = self.fleet.submit(record)
+        memory = after_answer(self.memory, self.observed, answer)
+        self.fleet.close(record, answer, _memory_row(memory))
+        self.memory = memory
+        self.report.launches.append(answer)
+        return answer
+
+    def _act(self, action: Action) -> None:
         handlers: dict[type, Callable[[Any], None]] = {
-            Requeue: lambda requeue: self._requeue(requeue, observed.now),
-            Fail: lambda fail: self._fail(fail, observed.now),
-            Resend: lambda resend: send_job(self.sqs, self.settings.jobs_queue_url, resend.job_id),
+            Launch: self._launch,
+            Requeue: self._requeue,
+            Fail: self._fail,
+            Resend: lambda resend: self._send_job(resend.job_id),
             Redeliver: self._redeliver,
             Terminate: lambda doomed: self.fleet.terminate(doomed.instance_id),
         }
         handlers[type(action)](action)
-        return memory
 
-    def _launch(self, launch: Launch, memory: Memory, observed: Observed, report: Report) -> Memory:
-        """Spot first; what spot lacks is bought on demand in the same pass."""
-        answer = self.fleet.launch(launch, observed.now)
-        report.launches.append(answer)
-        memory = after_launch(memory, observed, answer.instance_ids)
-        if not answer.lacks_spot:
-            return memory
-        memory = after_spot_failure(memory, observed.now)
-        fallback = self.fleet.launch(replace(launch, count=answer.missing, market=ON_DEMAND), observed.now)
-        report.launches.append(fallback)
-        return after_launch(memory, observed, fallback.instance_ids)
+    def _launch(self, launch: Launch) -> None:
+        """What one market lacks is had from the other in the same pass, as far as the jobs allow."""
+        first = self._submit(self.fleet.record(launch, self.now))
+        self._audit(first)
+        other = second_try(launch, first)
+        if other:
+            self._audit(self._submit(self.fleet.record(other, self.now)))
+
+    def _audit(self, answer: LaunchAnswer) -> None:
+        line = audit_line(answer, self.now)
+        for job in self.observed.queued[:AUDITED_JOBS]:
+            if len(job.launches) < MAX_LAUNCHES:
+                self.table.note_launch(job.job_id, line)
+
+    def _send_job(self, job_id: str) -> None:
+        send_job(self.capacity.sqs, self.settings.jobs_queue_url, job_id)
 
     def _redeliver(self, late: Redeliver) -> None:
-        entry = self.table.outbox_entry(late.outbox_id)
+        try:
+            entry = self.table.outbox_entry(late.outbox_id)
+        except MalformedRow:
+            self.report.malformed.append(f"outbox#{late.outbox_id}")
+            self.table.put_aside(f"outbox#{late.outbox_id}")
+            return
         if entry and entry.status == "pending":
-            send_outbox(self.sqs, self.settings.outbox_queue_url, entry)
+            send_outbox(self.capacity.sqs, self.settings.outbox_queue_url, entry)
 
-    def _requeue(self, requeue: Requeue, now: float) -> None:
-        self.table.requeue(requeue.job, now, failed=True)
-        send_job(self.sqs, self.settings.jobs_queue_url, requeue.job.job_id)
+    def _requeue(self, requeue: Requeue) -> None:
+        taken = requeue.interrupted
+        self.table.requeue(requeue.job, self.now, failed=not taken, interrupted=taken)
+        self._send_job(requeue.job.job_id)
 
-    def _fail(self, fail: Fail, now: float) -> None:
-        ended = failed_job(fail.job, JobError(fail.code, fail.message), now)
+    def _fail(self, fail: Fail) -> None:
+        ended = failed_job(fail.job, JobError(fail.code, fail.message), self.now)
         if fail.code == "attempts_exhausted":
             ended = replace(ended, failures=ended.failures + 1)
-        outbox = outbox_entry_for(ended, now)
+        if fail.code == "no_capacity":
+            ended = replace(ended, launches=_with_answers(ended.launches, self.memory))
+        outbox = outbox_entry_for(ended, self.now)
         self.table.finish(fail.job, ended, outbox)
         if outbox:
-            send_outbox(self.sqs, self.settings.outbox_queue_url, outbox)
+            send_outbox(self.capacity.sqs, self.settings.outbox_queue_url, outbox)
+
+    def _end_malformed(self, values: Mapping[str, Any]) -> None:
+        self.report.malformed.append(str(values["pk"]))
+        end_malformed(self.table, self.capacity.sqs, self.settings.outbox_queue_url, values, self.now)
+
+    def _recall(self) -> Memory:
+        """What the last pass left; a row that makes no sense is forgotten, for the present state says nearly all."""
+        values = (self.table.get_values(MEMORY_PK) or {}).get("memory", {})
+        try:
+            return Memory.from_dict(values)
+        except (TypeError, ValueError, AttributeError):
+            self.report.malformed.append(MEMORY_PK)
+            return Memory()
 
 
-def _recall(table: JobTable) -> Memory:
-    values: Mapping[str, Any] = (table.get_values(MEMORY_PK) or {}).get("memory", {})
-    known = {name: value for name, value in values.items() if name in Memory.__dataclass_fields__}
-    if "beats" in known:
-        known["beats"] = {job_id: tuple(seen) for job_id, seen in known["beats"].items()}
-    for name in ("spot_failures", "cold_starts"):
-        if name in known:
-            known[name] = tuple(known[name])
-    return Memory(**known)
+def _memory_row(memory: Memory) -> dict[str, Any]:
+    return {"pk": MEMORY_PK, "memory": asdict(memory)}
+
+
+def _with_answers(launches: list[dict[str, Any]], memory: Memory) -> list[dict[str, Any]]:
+    """The audit of a job that ends unserved, with the last answers if it has not kept them itself."""
+    known = {line.get("launch_id") for line in launches}
+    return [*launches, *(line for line in memory.answers if line["launch_id"] not in known)]
 
 
 def _brief(error: BotoCoreError | ClientError) -> str:

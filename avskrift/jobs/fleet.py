@@ -1,8 +1,9 @@
 """EC2: launching instances with CreateFleet so that a repeated request never launches twice, finding and ending them.
 
-Before each call a launch record holds the exact request; its id is the ClientToken. A record without an answer is
-repeated as it stands; every new try has a new id. Success is counted from ``Instances``: a lack of capacity is HTTP 200
-with ``Errors``.
+Before each call a launch record holds the exact request; its id is the ClientToken. Closing the record and remembering
+its answer is one transaction, so that a crash anywhere between leaves an open record, which the next pass repeats as it
+stands: the same token brings the same fleet. Every new try has a new id. Success is counted from ``Instances``: a lack
+of capacity is HTTP 200 with ``Errors``.
 
 The image is named in the request, not in the launch template: EC2 accepts ``resolve:ssm:`` there only for parameters of
 data type ``aws:ec2:image``, which can't say "none yet" (aws/aws-cdk#26712), and the record of a launch should name it.
@@ -11,13 +12,13 @@ data type ``aws:ec2:image``, which can't say "none yet" (aws/aws-cdk#26712), and
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from avskrift.jobs.policy import ON_DEMAND, SPOT, Instance, Launch
+from avskrift.jobs.fleet_model import ON_DEMAND, SPOT, Instance, Launch, LaunchAnswer
 from avskrift.jobs.table import JobTable
 
 if TYPE_CHECKING:
@@ -26,16 +27,10 @@ if TYPE_CHECKING:
 
 DEPLOYMENT_TAG = "avskrift:deployment"
 LAUNCH_TAG = "avskrift:launch"
+TEMPLATE_TAG = "aws:ec2launchtemplate:id"
+"""Set by EC2 itself: nobody can take it away."""
 OPEN_KEY = "launch#open"
 """Index partition of launch records that have no answer yet."""
-SPOT_CAPACITY_ERRORS = frozenset(
-    {
-        "InsufficientInstanceCapacity",
-        "UnfulfillableCapacity",
-        "MaxSpotInstanceCountExceeded",
-        "SpotMaxPriceTooLow",
-    }
-)
 LIVE_STATES = frozenset({"pending", "running"})
 RECORD_TTL_S = 30 * 86_400
 REPEAT_FOR_S = 600
@@ -51,26 +46,8 @@ class LaunchSettings:
     launch_template_id: str
     instance_types: tuple[str, ...]
     subnet_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchAnswer:
-    """What a fleet request brought. ``errors`` are EC2's codes, by type and zone; both can be filled."""
-
-    launch_id: str
-    market: str
-    wanted: int
-    instance_ids: tuple[str, ...]
-    errors: tuple[dict[str, str], ...]
-
-    @property
-    def missing(self) -> int:
-        return max(0, self.wanted - len(self.instance_ids))
-
-    @property
-    def lacks_spot(self) -> bool:
-        codes = {error["code"] for error in self.errors}
-        return self.market == SPOT and self.missing > 0 and bool(codes & SPOT_CAPACITY_ERRORS)
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """subnet_id → its availability zone, for the audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +66,8 @@ class Fleet:
     table: JobTable
     settings: LaunchSettings
 
-    def launch(self, wanted: Launch, now: float) -> LaunchAnswer:
-        """Record a request, make it, record what came."""
+    def record(self, wanted: Launch, now: float) -> dict[str, Any]:
+        """Write down a request before it is made."""
         launch_id = uuid.uuid4().hex
         record = {
             "pk": f"launch#{launch_id}",
@@ -104,25 +81,31 @@ class Fleet:
             "status_at": now,
         }
         self.table.put_values(record)
-        return self.submit(record)
+        return record
 
     def unanswered(self, now: float) -> list[dict[str, Any]]:
         """Records whose answer never arrived: a crash between call and record, or an EC2 that did not answer.
 
-        Old ones are closed: what they may have launched carries our tag and is counted as any other instance.
+        Old ones are closed: what they may have launched carries our tag and is counted as any other instance. One that
+        was edited into nonsense is taken out of sight, lest it stop every pass.
         """
         found = (self.table.get_values(values["pk"]) for values in self.table.indexed(OPEN_KEY))
-        records = [record for record in found if record and record.get("status_key") == OPEN_KEY]
-        for record in records:
-            if now - record["created_at"] > REPEAT_FOR_S:
-                self._close(record, [], [{"code": "NoAnswer", "message": "given up"}])
-        return [record for record in records if now - record["created_at"] <= REPEAT_FOR_S]
+        open_records = [record for record in found if record and record.get("status_key") == OPEN_KEY]
+        fresh = []
+        for record in open_records:
+            if not _is_sound(record):
+                self.table.put_aside(record["pk"])
+            elif now - record["created_at"] > REPEAT_FOR_S:
+                self.close(record, LaunchAnswer(record["launch_id"], record["market"], record["wanted"]))
+            else:
+                fresh.append(record)
+        return fresh
 
     def submit(self, record: Mapping[str, Any]) -> LaunchAnswer:
         """Make exactly the recorded request: the same token brings the same fleet.
 
-        A refusal (bad image, no permission, template gone) is an answer and closes the record. Throttling and faults of
-        EC2 are none: they raise, and the record stays open to be repeated.
+        A refusal (bad image, no permission, template gone) is an answer. Throttling and faults of EC2 are none: they
+        raise, and the record stays open to be repeated.
         """
         try:
             response: Mapping[str, Any] = self.ec2.create_fleet(**record["request"])
@@ -131,30 +114,54 @@ class Fleet:
                 raise
             fault = error.response["Error"]
             response = {"Errors": [{"ErrorCode": fault["Code"], "ErrorMessage": fault.get("Message", "")}]}
-        instance_ids = [one for group in response.get("Instances", []) for one in group.get("InstanceIds", [])]
-        errors = [_error_line(error) for error in response.get("Errors", [])]
-        self._close(record, instance_ids, errors)
         return LaunchAnswer(
             launch_id=record["launch_id"],
             market=record["market"],
             wanted=record["wanted"],
-            instance_ids=tuple(instance_ids),
-            errors=tuple(errors),
+            instances=tuple(self._launched(response)),
+            errors=tuple(self._error_line(error) for error in response.get("Errors", [])),
         )
 
-    def _close(self, record: Mapping[str, Any], instance_ids: list[str], errors: list[dict[str, str]]) -> None:
+    def close(self, record: Mapping[str, Any], answer: LaunchAnswer, *remembered: Mapping[str, Any]) -> None:
+        """The record's answer and what is ``remembered`` of it (whole rows), together or not at all."""
         closed = {name: value for name, value in record.items() if name not in ("status_key", "status_at")}
-        self.table.put_values({**closed, "instance_ids": instance_ids, "errors": errors})
+        instances, errors = [dict(one) for one in answer.instances], [dict(error) for error in answer.errors]
+        self.table.put_together({**closed, "instances": instances, "errors": errors}, *remembered)
 
     def instances(self) -> Described:
-        """Ours, found by tag: those that are pending or running, and the ids of those that ended of late."""
-        pages = self.ec2.get_paginator("describe_instances").paginate(
-            Filters=[{"Name": f"tag:{DEPLOYMENT_TAG}", "Values": [self.settings.deployment]}]
-        )
-        found = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
-        live = tuple(_instance(one) for one in found if one["State"]["Name"] in LIVE_STATES)
-        ended = frozenset(one["InstanceId"] for one in found if one["State"]["Name"] not in LIVE_STATES)
+        """Ours: those that carry our tag, and those of our launch template even if somebody took the tag away."""
+        tags = {DEPLOYMENT_TAG: self.settings.deployment, TEMPLATE_TAG: self.settings.launch_template_id}
+        found = {one["InstanceId"]: one for name, value in tags.items() for one in self._tagged(name, value)}
+        live = tuple(_instance(one) for one in found.values() if one["State"]["Name"] in LIVE_STATES)
+        ended = frozenset(one["InstanceId"] for one in found.values() if one["State"]["Name"] not in LIVE_STATES)
         return Described(live, ended)
+
+    def _tagged(self, name: str, value: str) -> Iterator[InstanceTypeDef]:
+        pages = self.ec2.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": f"tag:{name}", "Values": [value]}]
+        )
+        return (one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"])
+
+    def _launched(self, response: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+        for group in response.get("Instances", []):
+            overrides = group.get("LaunchTemplateAndOverrides", {}).get("Overrides", {})
+            instance_type = group.get("InstanceType") or overrides.get("InstanceType", "")
+            for instance_id in group.get("InstanceIds", []):
+                yield {"instance_id": instance_id, "instance_type": instance_type, "zone": self._zone(overrides)}
+
+    def _error_line(self, error: Mapping[str, Any]) -> dict[str, str]:
+        overrides = error.get("LaunchTemplateAndOverrides", {}).get("Overrides", {})
+        return {
+            "code": error.get("ErrorCode", "Unknown"),
+            "message": error.get("ErrorMessage", ""),
+            "instance_type": overrides.get("InstanceType", ""),
+            "zone": self._zone(overrides),
+        }
+
+    def _zone(self, overrides: Mapping[str, str]) -> str:
+        """EC2 echoes the request: the zone is that of the subnet, where the deployment says which that is."""
+        subnet_id = overrides.get("SubnetId", "")
+        return overrides.get("AvailabilityZone") or self.settings.zones.get(subnet_id, subnet_id)
 
     def terminate(self, instance_id: str) -> None:
         self.ec2.terminate_instances(InstanceIds=[instance_id])
@@ -190,14 +197,15 @@ def _is_no_answer(error: ClientError) -> bool:
     return error.response["Error"]["Code"] in _THROTTLING or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
 
 
-def _error_line(error: Mapping[str, Any]) -> dict[str, str]:
-    overrides = error.get("LaunchTemplateAndOverrides", {}).get("Overrides", {})
-    return {
-        "code": error.get("ErrorCode", "Unknown"),
-        "message": error.get("ErrorMessage", ""),
-        "instance_type": overrides.get("InstanceType", ""),
-        "subnet_id": overrides.get("SubnetId", ""),
+def _is_sound(record: Mapping[str, Any]) -> bool:
+    kinds: dict[str, Any] = {
+        "launch_id": str,
+        "market": str,
+        "wanted": int,
+        "request": dict,
+        "created_at": (int, float),
     }
+    return all(isinstance(record.get(name), kind) for name, kind in kinds.items())
 
 
 def _instance(found: InstanceTypeDef) -> Instance:

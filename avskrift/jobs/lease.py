@@ -24,8 +24,8 @@ class Lease:
         self._owner = owner
         self._duration_s = duration_s
 
-    def acquire(self, now: float, job_ids: Sequence[str] = ()) -> bool:
-        """Take the lease if it is free or ran out; otherwise ask the holder for another pass, over ``job_ids`` too."""
+    def acquire(self, now: float, words: Sequence[str] = ()) -> bool:
+        """Take the lease if it is free or ran out; else ask the holder for another pass, and leave ``words`` for it."""
         try:
             self._client.put_item(
                 TableName=self._table,
@@ -36,11 +36,11 @@ class Lease:
         except ClientError as error:
             if not _is_refused(error):
                 raise
-            return self._ask_again(now, job_ids)
+            return self._ask_again(now, words)
         return True
 
     def release(self) -> list[str] | None:
-        """Give the lease back; the jobs that others came for if they asked for another pass meanwhile, else None."""
+        """Give the lease back; the words of others if they asked for another pass meanwhile, else None."""
         try:
             response = self._client.delete_item(
                 TableName=self._table,
@@ -56,20 +56,20 @@ class Lease:
             return None  # it ran out and another pass took it: that one sees the present state
         return from_item(response["Attributes"]).get("again")
 
-    def _ask_again(self, now: float, job_ids: Sequence[str]) -> bool:
+    def _ask_again(self, now: float, words: Sequence[str]) -> bool:
         """Set ``again`` on the holder's lease; if it was released in between, take it after all."""
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key=to_item({"pk": LEASE_PK}),
-                UpdateExpression="SET again = list_append(if_not_exists(again, :none), :job_ids)",
+                UpdateExpression="SET again = list_append(if_not_exists(again, :none), :words)",
                 ConditionExpression="attribute_exists(pk)",
-                ExpressionAttributeValues=to_item({":none": [], ":job_ids": list(job_ids)}),
+                ExpressionAttributeValues=to_item({":none": [], ":words": list(words)}),
             )
         except ClientError as error:
             if not _is_refused(error):
                 raise
-            return self.acquire(now, job_ids)
+            return self.acquire(now, words)
         return False
 
 

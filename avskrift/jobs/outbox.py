@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from avskrift.jobs.model import Job, JobStatus
+from avskrift.jobs.model import Job, JobStatus, MalformedRow
 
 PENDING_KEY = "outbox#pending"
 """Index partition of the entries that are still to be delivered."""
@@ -51,7 +51,20 @@ class OutboxEntry:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> OutboxEntry:
-        return cls(**{item.name: data[item.name] for item in fields(cls)})
+        """Read a stored entry back; ``MalformedRow`` for one edited by hand."""
+        try:
+            entry = cls(**{item.name: data[item.name] for item in fields(cls)})
+        except KeyError as error:
+            raise MalformedRow(f"The outbox entry lacks {error}.") from error
+        texts = (entry.outbox_id, entry.job_id, entry.type, entry.url, entry.body, entry.status)
+        times = (entry.created_at, entry.next_attempt_at, entry.expires_at)
+        if (
+            not all(isinstance(text, str) for text in texts)
+            or not all(isinstance(at, int | float) for at in times)
+            or not isinstance(entry.attempts, list)
+        ):
+            raise MalformedRow("The outbox entry holds nonsense.")
+        return entry
 
 
 @dataclass(frozen=True, slots=True)

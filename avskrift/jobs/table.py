@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 STATUS_INDEX = "by_status"
-_ENDING = ("status", "status_at", "progress", "phases", "result", "cost", "error", "failures", "sequence")
+MAX_LAUNCHES = 10
+"""Launch tries that a job keeps: the first ones say why it had to wait."""
+_ENDING = ("status", "status_at", "progress", "phases", "result", "cost", "error", "failures", "sequence", "launches")
 """What the last write of a job sets."""
 
 
@@ -62,8 +64,12 @@ class JobTable:
 
     def get(self, job_id: str) -> Job | None:
         """The row as it is now (strongly consistent); raises ``MalformedRow``."""
-        values = self.get_values(job_pk(job_id))
+        values = self.job_values(job_id)
         return Job.from_dict(values) if values else None
+
+    def job_values(self, job_id: str) -> dict[str, Any] | None:
+        """A job's row as it stands, whatever it holds."""
+        return self.get_values(job_pk(job_id))
 
     def get_values(self, pk: str) -> dict[str, Any] | None:
         response = self._client.get_item(TableName=self.name, Key=to_item({"pk": pk}), ConsistentRead=True)
@@ -72,26 +78,53 @@ class JobTable:
     def put_values(self, values: Mapping[str, Any]) -> None:
         self._client.put_item(TableName=self.name, Item=to_item(values))
 
+    def put_together(self, *rows: Mapping[str, Any]) -> None:
+        """Whole rows, all of them or none."""
+        puts = [{"Put": {"TableName": self.name, "Item": to_item(values)}} for values in rows]
+        self._client.transact_write_items(TransactItems=puts)  # type: ignore[arg-type]
+
+    def put_aside(self, pk: str) -> None:
+        """Take a row that can't be read out of the index, where whoever waits for it would meet it again and again."""
+        self._client.update_item(
+            TableName=self.name,
+            Key=to_item({"pk": pk}),
+            UpdateExpression="REMOVE status_key SET is_malformed = :true",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues=to_item({":true": True}),
+        )
+
     def with_status(
-        self, status: JobStatus, newest_first: bool = False, malformed: list[dict[str, Any]] | None = None
+        self,
+        status: JobStatus,
+        newest_first: bool = False,
+        malformed: list[dict[str, Any]] | None = None,
+        since: float | None = None,
     ) -> Iterator[Job]:
-        """Jobs in a status, oldest first (the index is eventually consistent).
+        """Jobs in a status, oldest first (the index is eventually consistent); only those in it ``since`` then.
 
         A row that can't be read must hide no other: it is left out, and put into ``malformed`` if that is given.
         """
-        for values in self.indexed(status_key(status), newest_first):
+        for values in self.indexed(status_key(status), newest_first, since=since):
             try:
                 yield Job.from_dict(values)
             except MalformedRow:
                 if malformed is not None:
                     malformed.append(values)
 
-    def indexed(self, key: str, newest_first: bool = False) -> Iterator[dict[str, Any]]:
+    def indexed(
+        self, key: str, newest_first: bool = False, *, since: float | None = None, until: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Rows of one index partition by their ``status_at``, which may be bounded on one side."""
+        condition, values = "status_key = :key", {":key": key, ":since": since, ":until": until}
+        if since is not None:
+            condition += " AND status_at >= :since"
+        elif until is not None:
+            condition += " AND status_at <= :until"
         pages = self._client.get_paginator("query").paginate(
             TableName=self.name,
             IndexName=STATUS_INDEX,
-            KeyConditionExpression="status_key = :key",
-            ExpressionAttributeValues=to_item({":key": key}),
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=to_item(values),
             ScanIndexForward=not newest_first,
         )
         for page in pages:
@@ -149,7 +182,50 @@ class JobTable:
         except ClientError as error:
             raise _stale_or(error, job.job_id) from error
 
+    def note_launch(self, job_id: str, line: Mapping[str, Any]) -> bool:
+        """Keep what a launch made for a waiting job answered; False if its audit is full, or it waits no longer."""
+        try:
+            self._client.update_item(
+                TableName=self.name,
+                Key=to_item({"pk": job_pk(job_id)}),
+                UpdateExpression="SET launches = list_append(launches, :line)",
+                ConditionExpression="#status = :queued AND size(launches) < :most",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_item(
+                    {":line": [line], ":queued": JobStatus.QUEUED.value, ":most": MAX_LAUNCHES}
+                ),
+            )
+        except ClientError as error:
+            if not _is_condition_failure(error):
+                raise
+            return False
+        return True
+
+    def replace_malformed(
+        self, values: Mapping[str, Any], ended: Job, evidence: str, outbox: OutboxEntry | None
+    ) -> None:
+        """Put a readable row in the place of one that isn't, unless that has changed since it was read."""
+        seen = {name: values[name] for name in ("status", "status_key", "attempt") if name in values}
+        expression = _Expression()
+        conditions = [f"{expression.path(name)} = {expression.value(value)}" for name, value in seen.items()]
+        put = {
+            "TableName": self.name,
+            "Item": to_item({**_job_item(ended), "malformed": evidence}),
+            "ConditionExpression": " AND ".join(["attribute_exists(pk)", *conditions]),
+        }
+        if seen:
+            put["ExpressionAttributeNames"] = expression.names
+            put["ExpressionAttributeValues"] = to_item(expression.values)
+        items: list[dict[str, Any]] = [{"Put": put}]
+        if outbox:
+            items.append(self._put_if_absent(outbox.to_dict()))
+        try:
+            self._client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
+        except ClientError as error:
+            raise _stale_or(error, ended.job_id) from error
+
     def outbox_entry(self, outbox_id: str) -> OutboxEntry | None:
+        """Raises ``MalformedRow``."""
         values = self.get_values(f"outbox#{outbox_id}")
         return OutboxEntry.from_dict(values) if values else None
 

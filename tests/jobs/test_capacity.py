@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import boto3
@@ -10,10 +10,13 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from avskrift.jobs.capacity import Capacity, CapacitySettings
-from avskrift.jobs.fleet import OPEN_KEY, Fleet, LaunchSettings
-from avskrift.jobs.lease import Lease
+from avskrift.jobs.fleet import DEPLOYMENT_TAG, OPEN_KEY, Fleet, LaunchSettings
+from avskrift.jobs.fleet_model import FleetSettings, Memory
+from avskrift.jobs.items import from_item, to_item
 from avskrift.jobs.model import Job, JobStatus
-from avskrift.jobs.policy import FleetSettings
+from avskrift.jobs.observation import Nudge
+from avskrift.jobs.options import JobOptions
+from avskrift.jobs.table import JobTable
 
 NOW = 1_700_000_000.0
 IMAGE = "ami-0123456789abcdef0"
@@ -26,6 +29,7 @@ LIMITS = FleetSettings(
     max_failures=3,
     max_usd_per_day=50,
     max_life_s=10**9,
+    idle_limit_s=10**9,
 )
 
 
@@ -36,6 +40,7 @@ class FaultyEC2:
         self._client = client
         self.faults: list[Any] = []
         self.requests: list[dict[str, Any]] = []
+        self.answers: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -46,12 +51,13 @@ class FaultyEC2:
         if isinstance(fault, Exception):
             raise fault
         if fault:
-            return {
-                "FleetId": "fleet-1",
-                "Errors": [{"ErrorCode": fault, "ErrorMessage": "none left"}],
-                "Instances": [],
-            }
-        return self._client.create_fleet(**request)
+            override = request["LaunchTemplateConfigs"][0]["Overrides"][0]
+            error = {"ErrorCode": fault, "LaunchTemplateAndOverrides": {"Overrides": override}}
+            return {"FleetId": "fleet-1", "Errors": [error], "Instances": []}
+        token = request["ClientToken"]
+        if token not in self.answers:  # moto knows no tokens: the same one must bring the same fleet
+            self.answers[token] = self._client.create_fleet(**request)
+        return self.answers[token]
 
 
 @pytest.fixture
@@ -66,7 +72,8 @@ def capacity(deployment: Any, ec2: FaultyEC2) -> Capacity:
     data = {"ImageId": IMAGE}  # moto launches from the template's image only
     template = ec2.create_launch_template(LaunchTemplateName="t", LaunchTemplateData=data)["LaunchTemplate"]
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
-    settings = LaunchSettings("test", template["LaunchTemplateId"], ("g4dn.xlarge",), (subnet,))
+    zones = {subnet: "eu-north-1a"}
+    settings = LaunchSettings("test", template["LaunchTemplateId"], ("g4dn.xlarge",), (subnet,), zones)
     return Capacity(
         table=deployment.table,
         fleet=Fleet(ec2, deployment.table, settings),
@@ -94,9 +101,9 @@ def test_nudge_finds_a_job_that_the_index_does_not_know_yet(
     deployment: Any, capacity: Capacity, queued_job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment.table.create(queued_job)
-    monkeypatch.setattr(deployment.table, "with_status", lambda *_: iter(()))
+    monkeypatch.setattr(deployment.table, "with_status", lambda *_, **__: iter(()))
     assert capacity.run(NOW).launched == 0
-    assert capacity.run(NOW, [queued_job.job_id]).launched == 1
+    assert capacity.run(NOW, Nudge((queued_job.job_id,))).launched == 1
 
 
 def test_lack_of_spot_is_bought_on_demand_in_the_same_pass(
@@ -197,13 +204,21 @@ def test_silent_job_is_requeued_with_a_message_of_its_own(deployment: Any, capac
 def test_job_that_cannot_be_served_ends_with_a_webhook(
     deployment: Any, capacity: Capacity, ec2: FaultyEC2, queued_job: Job
 ) -> None:
-    deployment.table.create(replace(queued_job, status_at=NOW - 7_201))
+    deployment.table.create(queued_job)
+    ec2.faults = ["VcpuLimitExceeded", "InsufficientInstanceCapacity"]
     capacity.run(NOW)
+    capacity.run(NOW + 7_201)
     ended = deployment.table.get(queued_job.job_id)
     assert (ended.status, ended.error.code) == (JobStatus.FAILED, "no_capacity")
     (message,) = deployment.messages(deployment.outbox_queue_url)
     assert deployment.table.outbox_entry(message["outbox_id"]).type == "job.failed"
-    assert ec2.requests == []
+    assert len(ec2.requests) == 2, "nothing is launched for a job that ends"
+    tried = [(line["market"], line["instances"], line["errors"]) for line in ended.launches]
+    place = {"instance_type": "g4dn.xlarge", "zone": "eu-north-1a"}
+    assert tried == [
+        ("spot", [], [{"code": "VcpuLimitExceeded", **place}]),
+        ("on-demand", [], [{"code": "InsufficientInstanceCapacity", **place}]),
+    ]
 
 
 def test_image_parameter_none_ends_jobs_with_a_sentence(deployment: Any, capacity: Capacity, queued_job: Job) -> None:
@@ -218,20 +233,126 @@ def test_pass_on_an_empty_deployment_launches_nothing(capacity: Capacity) -> Non
     assert (report.launched, report.actions) == (0, [])
 
 
-def test_lease_is_held_by_one_and_the_loser_asks_for_another_pass(deployment: Any) -> None:
-    first = Lease(deployment.dynamodb, "jobs", "a", 60)
-    second = Lease(deployment.dynamodb, "jobs", "b", 60)
-    assert first.acquire(NOW)
-    assert not second.acquire(NOW + 1, ["job-2"])
-    assert first.release() == ["job-2"]
-    assert second.acquire(NOW + 2)
-    assert second.release() is None
+def test_launch_template_that_is_gone_is_told_and_asked_for_again_each_pass(
+    deployment: Any, capacity: Capacity, ec2: FaultyEC2, queued_job: Job
+) -> None:
+    ec2.faults = [refused("InvalidLaunchTemplateId.NotFound", 400)] * 2
+    deployment.table.create(queued_job)
+    assert capacity.run(NOW).faults == 0, "an answer, not a crash"
+    capacity.run(NOW + 7_201)
+    ended = deployment.table.get(queued_job.job_id)
+    assert (ended.status, ended.error.code) == (JobStatus.FAILED, "no_capacity")
+    assert "InvalidLaunchTemplateId.NotFound" in ended.error.message
+    assert "deploy the stack again" in ended.error.message
 
 
-def test_lease_that_ran_out_is_taken_over(deployment: Any) -> None:
-    first = Lease(deployment.dynamodb, "jobs", "a", 60)
-    second = Lease(deployment.dynamodb, "jobs", "b", 60)
-    assert first.acquire(NOW)
-    assert second.acquire(NOW + 61)
-    assert first.release() is None
-    assert not first.acquire(NOW + 62)
+def test_instance_is_found_by_its_template_when_somebody_took_its_tag(
+    deployment: Any, capacity: Capacity, ec2: FaultyEC2, queued_job: Job
+) -> None:
+    deployment.table.create(queued_job)
+    capacity.run(NOW)
+    (instance,) = capacity.fleet.instances().live
+    ec2.delete_tags(Resources=[instance.instance_id], Tags=[{"Key": DEPLOYMENT_TAG}])
+    template_tag = {"Key": "aws:ec2launchtemplate:id", "Value": capacity.fleet.settings.launch_template_id}
+    ec2.create_tags(Resources=[instance.instance_id], Tags=[template_tag])  # EC2 sets it itself
+    assert capacity.fleet.instances().live == (instance,)
+
+
+CRASHES = {
+    "after the record": (Fleet, "submit"),
+    "after the answer": (Fleet, "close"),
+    "before the memory": (JobTable, "put_values"),
+}
+
+
+@pytest.mark.parametrize("crash", CRASHES)
+@pytest.mark.parametrize("index_lags", [False, True])
+def test_crash_anywhere_in_a_launch_leaves_no_orphan_and_no_second_fleet(
+    deployment: Any, capacity: Capacity, ec2: FaultyEC2, queued_job: Job, crash: str, index_lags: bool
+) -> None:
+    """The function dies between record, call and write; EC2's descriptions may not know its instance yet."""
+    deployment.table.create(queued_job)
+    owner, name = CRASHES[crash]
+    whole = getattr(owner, name)
+
+    def die(self: Any, *arguments: Any) -> Any:
+        is_memory = name != "put_values" or arguments[0]["pk"] == "fleet#memory"
+        if is_memory:
+            raise KeyboardInterrupt  # nothing catches it, as nothing catches the end of a function
+        return whole(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, die)
+        with pytest.raises(KeyboardInterrupt):
+            capacity.run(NOW)
+    blind = FaultyEC2(ec2)
+    blind.answers = ec2.answers
+    if index_lags:
+        blind.get_paginator = lambda _: EmptyPages()  # type: ignore[attr-defined]
+    again = replace(capacity, fleet=replace(capacity.fleet, ec2=blind))
+    again.run(NOW + 5)
+    again.run(NOW + 10)
+    assert len(capacity.fleet.instances().live) == 1
+    assert list(deployment.table.indexed(OPEN_KEY)) == []
+
+
+class EmptyPages:
+    """DescribeInstances, seconds after a launch."""
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"Reservations": []}]
+
+
+def test_silence_on_an_instance_that_ec2_took_counts_as_no_failure(
+    deployment: Any, capacity: Capacity, queued_job: Job
+) -> None:
+    deployment.table.create(queued_job)
+    capacity.run(NOW)
+    (instance,) = capacity.fleet.instances().live
+    deployment.table.claim(queued_job.job_id, instance.instance_id, NOW)
+    capacity.run(NOW + 10, Nudge(leaving={instance.instance_id: True}))
+    capacity.run(NOW + 100)
+    back = deployment.table.get(queued_job.job_id)
+    assert (back.status, back.failures, back.interruptions) == (JobStatus.QUEUED, 0, 1)
+
+
+def test_memory_edited_into_nonsense_is_forgotten(deployment: Any, capacity: Capacity, queued_job: Job) -> None:
+    deployment.table.put_values({"pk": "fleet#memory", "memory": {"beats": ["no"], "spent_usd": {"much": 1}}})
+    deployment.table.create(queued_job)
+    report = capacity.run(NOW)
+    assert (report.launched, report.malformed) == (1, ["fleet#memory"])
+
+
+def test_memory_survives_its_row() -> None:
+    """Whatever a pass remembers must be read back as it was, or every pass begins anew."""
+    answer = {"launch_id": "l", "at": NOW, "wanted": 1, "errors": [{"code": "UnfulfillableCapacity"}]}
+    memory = Memory(
+        beats={"job": (1, 7, NOW)},
+        idle_since={"i-1": NOW},
+        suspects={"i-1": NOW + 0.5},
+        leaving={"i-2": True, "i-3": False},
+        launched={"i-4": NOW},
+        deliveries={"msg": (NOW, NOW + 1, 0.0)},
+        cold_starts={"l": NOW},
+        spot_failures={"l": NOW},
+        spot_paused_until=NOW + 1_800,
+        unserved_since=NOW,
+        answers=(answer,),
+        spend_day="2023-11-14",
+        spent_usd=0.25,
+        metered_at=NOW,
+    )
+    assert all(getattr(memory, item.name) for item in fields(Memory)), "a new field joins this test"
+    assert Memory.from_dict(from_item(to_item(asdict(memory)))) == memory
+
+
+def test_deadline_in_the_future_buys_nothing_on_demand(
+    deployment: Any, capacity: Capacity, ec2: FaultyEC2, queued_job: Job
+) -> None:
+    ec2.faults = ["InsufficientInstanceCapacity"] * 9
+    patient = replace(queued_job, options=JobOptions(deadline="2033-01-01T00:00:00+00:00"))
+    deployment.table.create(patient)
+    for minute in range(3):
+        capacity.run(NOW + minute * 7_201)
+    assert {request["TargetCapacitySpecification"]["DefaultTargetCapacityType"] for request in ec2.requests} == {"spot"}
+    assert deployment.table.get(patient.job_id).status is JobStatus.QUEUED

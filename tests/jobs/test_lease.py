@@ -1,0 +1,41 @@
+"""λ capacity serialises itself: one pass at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from avskrift.jobs.lease import Lease
+from avskrift.jobs.observation import Nudge
+
+NOW = 1_700_000_000.0
+
+
+def test_lease_is_held_by_one_and_the_loser_asks_for_another_pass(deployment: Any) -> None:
+    first = Lease(deployment.dynamodb, "jobs", "a", 60)
+    second = Lease(deployment.dynamodb, "jobs", "b", 60)
+    assert first.acquire(NOW)
+    assert not second.acquire(NOW + 1, ["job-2"])
+    assert first.release() == ["job-2"]
+    assert second.acquire(NOW + 2)
+    assert second.release() is None
+
+
+def test_lease_that_ran_out_is_taken_over(deployment: Any) -> None:
+    first = Lease(deployment.dynamodb, "jobs", "a", 60)
+    second = Lease(deployment.dynamodb, "jobs", "b", 60)
+    assert first.acquire(NOW)
+    assert second.acquire(NOW + 61)
+    assert first.release() is None
+    assert not first.acquire(NOW + 62)
+
+
+def test_words_left_with_the_holder_say_what_the_loser_knew() -> None:
+    event = {"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-1"}}
+    advice = {"detail-type": "EC2 Instance Rebalance Recommendation", "detail": {"instance-id": "i-1"}}
+    words = [word for one in ({"job_ids": ["a"]}, event, advice, {}) for word in Nudge.from_event(one).to_words()]
+    assert Nudge.from_words(words) == Nudge(("a",), {"i-1": True}), "taken, whatever was advised before or after"
+
+
+def test_event_of_another_shape_is_a_plain_nudge() -> None:
+    for event in ({}, {"detail-type": "Scheduled Event"}, {"detail-type": "EC2 Spot Instance Interruption Warning"}):
+        assert Nudge.from_event(event) == Nudge()

@@ -1,0 +1,82 @@
+"""Rows edited by hand into nonsense: each ends visibly, and stops nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from avskrift.jobs.items import to_item
+from avskrift.jobs.model import Job, JobError, JobStatus, MalformedRow
+from avskrift.jobs.outbox import PENDING_KEY, outbox_entry_for
+from avskrift.jobs.salvage import end_malformed
+from avskrift.jobs.table import failed_job, job_pk
+
+NOW = 1_700_000_100.0
+NONSENSE = {
+    "status": "banana",
+    "attempt": "one",
+    "failures": -1,
+    "beat": [1],
+    "size_bytes": "big",
+    "status_at": "yesterday",
+    "options": {"language": 7},
+    "phases": {"queued": "then"},
+    "progress": {"done_s": "half"},
+    "launches": "none",
+    "key": 7,
+    "error": "bad",
+}
+
+
+def edit(deployment: Any, job: Job, **changes: Any) -> dict[str, Any]:
+    """A row as somebody's hand left it, in the index as before (unless its index key was what they edited)."""
+    deployment.table.create(job)
+    values = {**deployment.table.job_values(job.job_id), **changes}
+    deployment.dynamodb.put_item(TableName="jobs", Item=to_item(values))
+    return values
+
+
+@pytest.mark.parametrize("name", sorted(set(NONSENSE) - {"status_at"}))
+def test_nonsense_in_a_row_ends_its_job_with_a_webhook_and_evidence(
+    deployment: Any, queued_job: Job, name: str
+) -> None:
+    values = edit(deployment, queued_job, **{name: NONSENSE[name]})
+    with pytest.raises(MalformedRow):
+        deployment.table.get(queued_job.job_id)
+
+    end_malformed(deployment.table, deployment.sqs, deployment.outbox_queue_url, values, NOW)
+
+    ended = deployment.table.get(queued_job.job_id)
+    assert (ended.status, ended.error.code, ended.job_id) == (JobStatus.FAILED, "internal", queued_job.job_id)
+    assert name in ended.error.message
+    assert name in deployment.table.job_values(queued_job.job_id)["malformed"]
+    sent = deployment.messages(deployment.outbox_queue_url)
+    assert len(sent) == (0 if name == "options" else 1), "the address was in the options"
+    assert list(deployment.table.with_status(JobStatus.FAILED)) == [ended]
+
+
+def test_nonsensical_row_hides_no_other_row_of_its_status(deployment: Any, queued_job: Job) -> None:
+    edit(deployment, queued_job, options="none")
+    sound = Job(**{**vars(queued_job), "job_id": "s" * 26})
+    deployment.table.create(sound)
+    malformed: list[dict[str, Any]] = []
+    assert list(deployment.table.with_status(JobStatus.QUEUED, malformed=malformed)) == [sound]
+    assert [values["pk"] for values in malformed] == [job_pk(queued_job.job_id)]
+
+
+def test_row_that_somebody_mended_meanwhile_is_left_alone(deployment: Any, queued_job: Job) -> None:
+    values = edit(deployment, queued_job, attempt="one")
+    deployment.dynamodb.put_item(TableName="jobs", Item=to_item({**values, "attempt": 0}))
+    assert end_malformed(deployment.table, deployment.sqs, deployment.outbox_queue_url, values, NOW) is None
+    assert deployment.table.get(queued_job.job_id).status is JobStatus.QUEUED
+
+
+@pytest.mark.parametrize("name", ["body", "attempts", "url", "next_attempt_at"])
+def test_nonsensical_outbox_entry_is_one_named_error(deployment: Any, queued_job: Job, name: str) -> None:
+    entry = outbox_entry_for(failed_job(queued_job, JobError("internal", "x"), NOW), NOW)
+    deployment.table.put_values({**entry.to_dict(), name: {"a": 1}})
+    with pytest.raises(MalformedRow):
+        deployment.table.outbox_entry(entry.outbox_id)
+    deployment.table.put_aside(f"outbox#{entry.outbox_id}")
+    assert list(deployment.table.indexed(PENDING_KEY)) == []
