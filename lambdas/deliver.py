@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from avskrift.jobs.delivery import Outbox, WebhookSecrets
+from avskrift.jobs.model import MalformedRow
 from avskrift.jobs.table import JobTable
 from avskrift.webhooks.address import AddressRules
 from avskrift.webhooks.send import WebhookSender
@@ -43,7 +44,12 @@ def _deliver(record: dict[str, Any]) -> None:
         logger.error("no outbox message, dropped", message_id=record.get("messageId"))
         metrics.add_metric("MalformedMessages", MetricUnit.Count, 1)
         return
-    entry = _outbox().deliver(outbox_id, attempt)
+    try:
+        entry = _outbox().deliver(outbox_id, attempt)
+    except MalformedRow as error:
+        logger.error("outbox entry put aside: %s", error.message, outbox_id=outbox_id)
+        metrics.add_metric("MalformedRows", MetricUnit.Count, 1)
+        return
     metrics.add_metric("WebhooksAbandoned", MetricUnit.Count, int(entry is not None and entry.status == "abandoned"))
     if entry is None:
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from avskrift.errors import ConfigurationError
 from avskrift.jobs.messages import send_outbox
+from avskrift.jobs.model import MalformedRow
 from avskrift.jobs.outbox import OutboxEntry
 from avskrift.jobs.table import JobTable
 from avskrift.webhooks.schedule import next_delay_s
@@ -74,9 +75,13 @@ class Outbox:
         """Attempt an entry if it is due; None if there is no such entry, or it was settled before.
 
         ``attempt`` is what a message was sent for, counted from 0: one that comes again later is dropped, so that
-        messages for an entry never multiply.
+        messages for an entry never multiply. An entry edited into nonsense is put aside, and raises ``MalformedRow``.
         """
-        entry = self._table.outbox_entry(outbox_id)
+        try:
+            entry = self._table.outbox_entry(outbox_id)
+        except MalformedRow:
+            self._table.put_aside(f"outbox#{outbox_id}")
+            raise
         if entry is None or entry.status != "pending" or attempt not in (None, len(entry.attempts)):
             return None
         wait_s = entry.next_attempt_at - self._clock()

@@ -11,7 +11,7 @@ from avskrift.errors import AvskriftError, BadOptions, ObjectGone, TooLarge, Uns
 from avskrift.jobs.events import Upload
 from avskrift.jobs.layout import UPLOADS_PREFIX, is_folder, job_id_for
 from avskrift.jobs.messages import send_job, send_outbox
-from avskrift.jobs.model import Job, JobError, JobStatus
+from avskrift.jobs.model import Job, JobError, JobStatus, MalformedRow
 from avskrift.jobs.options import JobOptions, OptionRules, options_from_metadata
 from avskrift.jobs.outbox import outbox_entry_for
 from avskrift.jobs.table import JobTable, failed_job
@@ -45,7 +45,10 @@ class Registrar:
     settings: RegisterSettings
 
     def register(self, upload: Upload, now: float) -> Job | None:
-        """The job of this upload, new or found again; None for what is no recording (a console "folder")."""
+        """The job of this upload, new or found again.
+
+        None for what is no recording (a console "folder"), and for a row edited into nonsense: λ capacity ends it.
+        """
         if is_folder(upload.key, upload.size_bytes) or not upload.key.startswith(UPLOADS_PREFIX):
             return None
         job = self._job_of(upload, now)
@@ -53,7 +56,10 @@ class Registrar:
             self._create_ended(job, now)
             return job
         if not self.table.create(job):
-            job = self.table.get(job.job_id) or job
+            try:
+                job = self.table.get(job.job_id) or job
+            except MalformedRow:
+                return None
         if job.status is JobStatus.QUEUED and job.attempt == 0:
             # Also when found again: an earlier try may have died between the row and its message.
             send_job(self.sqs, self.settings.jobs_queue_url, job.job_id)

@@ -15,7 +15,9 @@ import boto3
 import pytest
 
 from avskrift.jobs.lease import Lease
-from avskrift.jobs.model import Job, JobStatus
+from avskrift.jobs.model import Job, JobError, JobStatus
+from avskrift.jobs.outbox import PENDING_KEY, outbox_entry_for
+from avskrift.jobs.table import failed_job
 
 HANDLERS = ("register", "capacity", "deliver")
 
@@ -142,6 +144,25 @@ def test_deliver_attempts_the_entry_and_drops_nonsense(deployment: Any, function
     assert functions["deliver"].handler({"Records": records}, Context()) == {"batchItemFailures": []}
     entry = deployment.table.outbox_entry(message["outbox_id"])
     assert [attempt["status"] for attempt in entry.attempts] == [0]
+
+
+def test_rows_edited_into_nonsense_stop_no_function(deployment: Any, functions: Any, queued_job: Job) -> None:
+    upload = {"Records": [upload_record(deployment, "uploads/edited.mp3")]}
+    functions["register"].handler(upload, Context())
+    (job_id,) = [job.job_id for job in deployment.table.with_status(JobStatus.QUEUED)]
+    deployment.table.put_values({**deployment.table.job_values(job_id), "attempt": "one"})
+    entry = outbox_entry_for(failed_job(queued_job, JobError("internal", "x"), 1.0), 1.0)
+    deployment.table.put_values({**entry.to_dict(), "attempts": "none"})
+
+    assert functions["register"].handler(upload, Context()) == {"batchItemFailures": []}, "a duplicate event"
+    message = record(json.dumps({"outbox_id": entry.outbox_id, "attempt": 0}))
+    assert functions["deliver"].handler({"Records": [message]}, Context()) == {"batchItemFailures": []}
+    functions["capacity"].handler({}, Context())
+    functions["capacity"].handler({}, Context())
+
+    ended = deployment.table.get(job_id)
+    assert (ended.status, ended.error.code) == (JobStatus.FAILED, "internal")
+    assert entry.outbox_id not in {values["outbox_id"] for values in deployment.table.indexed(PENDING_KEY)}
 
 
 def test_missing_setting_is_named(functions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
