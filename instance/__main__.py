@@ -22,13 +22,17 @@ from avskrift.jobs.table import JobTable
 from avskrift.webhooks.address import AddressRules
 from avskrift.webhooks.send import WebhookSender
 from instance.agent import Agent
+from instance.departure import Departure
+from instance.jobsqueue import MAX_WAIT_S
 from instance.metadata import InstanceMetadata
+from instance.services import Services
 from instance.settings import AgentSettings, Identity
-from instance.spotwatch import SpotWatch
-from instance.work import Services
+from instance.spotwatch import POLL_S, SpotWatch
+from instance.work import HandBack
 
 log = logging.getLogger("instance")
 MODEL_LOAD_LIMIT_S = 600.0
+LONG_POLL_TIMEOUT_S = MAX_WAIT_S + 10
 STOP_GRACE_S = 30.0
 """After the maximum life, how long a polite stop may take before the process ends itself."""
 
@@ -65,9 +69,9 @@ def services_for(
 ) -> Services:
     """The clients of one agent, with this instance's role."""
     session = boto3.Session(region_name=settings.region)
-    config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60)
+    config = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=10)
     table = JobTable(session.client("dynamodb", config=config), settings.table)
-    sqs = session.client("sqs", config=config)
+    sqs = session.client("sqs", config=config.merge(Config(read_timeout=LONG_POLL_TIMEOUT_S)))
     outbox = Outbox(
         table=table,
         secrets=WebhookSecrets(session.client("secretsmanager", config=config), settings.secret_id),
@@ -90,7 +94,9 @@ def services_for(
 def _s3_config() -> Config:
     """Links to the regional host: for a new bucket the global one redirects, and a signature dies of it."""
     is_emulated = "AWS_ENDPOINT_URL" in os.environ
-    return Config(signature_version="s3v4", s3={"addressing_style": "path" if is_emulated else "virtual"})
+    return Config(
+        signature_version="s3v4", s3={"addressing_style": "path" if is_emulated else "virtual"}, read_timeout=30
+    )
 
 
 class Life:
@@ -108,7 +114,7 @@ class Life:
     def _end(self) -> None:
         log.error("maximum life of %.0f s reached", self._max_life_s)
         if self.agent:
-            self.agent.stop(counts=True)
+            self.agent.stop(HandBack.OVERDUE)
             time.sleep(STOP_GRACE_S)
         os._exit(1)
 
@@ -130,6 +136,27 @@ def time_limit(limit_s: float, what: str) -> Iterator[None]:
         timer.cancel()
 
 
+def stop_on_signals(agent: Agent) -> None:
+    """In a thread of its own: a handler interrupts the main thread, which may hold the very lock it would wait for."""
+
+    def stop(*_: object) -> None:
+        threading.Thread(target=agent.stop, name="signal", daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def watch_for(agent: Agent, poll_s: float) -> SpotWatch:
+    """What EC2 announces, and what the agent does about it."""
+    departure = Departure(agent.abandon)
+
+    def leave(left_s: float) -> None:
+        departure.begin(left_s)
+        agent.stop(HandBack.INTERRUPTED)
+
+    return SpotWatch(InstanceMetadata(), on_notice=leave, on_risk=agent.retire, poll_s=poll_s)
+
+
 def run(booted_at: float) -> None:
     metadata = InstanceMetadata()
     settings = AgentSettings.from_user_data(metadata.require("user-data"))
@@ -142,9 +169,8 @@ def run(booted_at: float) -> None:
         with time_limit(MODEL_LOAD_LIMIT_S, "loading the model"):
             engines.engine_for(None)  # claim nothing before the model is known to load
         agent = life.agent = Agent(services_for(settings, identity, engines.engine_for, booted_at))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: agent.stop())
-        with SpotWatch(InstanceMetadata(), agent.stop, poll_s=min(5.0, settings.heartbeat_s)):
+        stop_on_signals(agent)
+        with watch_for(agent, poll_s=min(POLL_S, settings.heartbeat_s)):
             agent.run()
     finally:
         engines.close()

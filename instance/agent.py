@@ -2,97 +2,139 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
 
+from botocore.exceptions import ClientError
+
+from avskrift.jobs.model import Job, MalformedRow
+from instance.faults import brief, code_of, insist
 from instance.heartbeat import Claim
-from instance.work import Attempt, Services, brief
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
+from instance.jobsqueue import Message
+from instance.prefetch import Prefetcher
+from instance.preparation import Preparation
+from instance.services import Services
+from instance.work import Attempt, HandBack
 
 log = logging.getLogger(__name__)
-MAX_WAIT_S = 20
-"""The longest long poll SQS allows."""
 FAULT_PAUSE_S = 2.0
+FAULT_PATIENCE_S = 30.0
+"""An agent that met nothing but faults for so long, and for ``linger_s``, ends: another one may have more luck."""
 
 
 class Agent:
-    """Drains the jobs queue. ``stop`` may be called from any thread or signal handler."""
+    """Drains the jobs queue. ``stop``, ``retire`` and ``abandon`` may be called from any thread."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._stopping = threading.Event()
-        self._counts = False
+        self._queue = services.queue
+        self._prefetcher = Prefetcher(services)
+        self._leaving = threading.Event()
+        self._reason: HandBack | None = None
         self._attempt: Attempt | None = None
+        self._idle_since = time.monotonic()
 
-    def stop(self, *, counts: bool = False) -> None:
-        """Claim nothing more and hand the present job back; ``counts`` against it, if it is what takes so long."""
-        self._counts = counts
-        self._stopping.set()
+    def stop(self, reason: HandBack = HandBack.STOPPED) -> None:
+        """Claim nothing more and hand the present job back."""
+        self._reason = self._reason or reason
+        self.retire()
         attempt = self._attempt
         if attempt:
-            attempt.hand_back(counts=counts)
+            attempt.hand_back(reason)
+
+    def retire(self) -> None:
+        """Claim nothing more, but finish the present job."""
+        self._leaving.set()
+        self._prefetcher.close()
+
+    def abandon(self) -> None:
+        """After ``stop``: return the present job past whatever hangs. Raises what AWS answers."""
+        attempt = self._attempt
+        if attempt:
+            attempt.abandon()
 
     def run(self) -> None:
-        """Return when there has been no job for ``linger_s``, or after ``stop``."""
+        """Return when there has been no job for ``linger_s``, or after ``stop`` or ``retire``."""
+        self._idle_since = time.monotonic()
+        try:
+            self._drain()
+        finally:
+            self._prefetcher.close()
+            self._prefetcher.join(self._services.hand_back_s)
+
+    def _drain(self) -> None:
         linger_s = self._services.settings.linger_s
-        idle_since = time.monotonic()
-        while not self._stopping.is_set():
-            remaining_s = idle_since + linger_s - time.monotonic()
-            message = None
+        while not self._leaving.is_set():
             try:
-                message = self._receive(min(MAX_WAIT_S, max(0.0, remaining_s)))
-                if message and self._handle(message):
-                    idle_since = time.monotonic()
-                    continue
+                if not self._next(self._idle_since + linger_s - time.monotonic()) and self._idle_s() >= linger_s:
+                    log.info("the queue has been empty for %.0f s: done", linger_s)
+                    return
             except Exception as error:  # noqa: BLE001
                 # A loop that dies leaves a paid machine idle: the row and its lease say what becomes of the job.
                 log.error("the queue loop met a fault: %s", brief(error))
-                self._stopping.wait(FAULT_PAUSE_S)
-            if message is None and time.monotonic() - idle_since >= linger_s:
-                log.info("the queue has been empty for %.0f s: done", linger_s)
-                return
+                if self._idle_s() >= max(linger_s, FAULT_PATIENCE_S):
+                    log.error("nothing but faults for %.0f s: done", self._idle_s())
+                    return
+                self._leaving.wait(FAULT_PAUSE_S)
 
-    def _receive(self, wait_s: float) -> MessageTypeDef | None:
-        settings = self._services.settings
-        response = self._services.sqs.receive_message(
-            QueueUrl=settings.jobs_queue_url,
-            MaxNumberOfMessages=1,
-            WaitTimeSeconds=math.ceil(wait_s),
-            VisibilityTimeout=max(1, round(settings.lease_s)),
-        )
-        messages = response.get("Messages", [])
-        return messages[0] if messages else None
-
-    def _handle(self, message: MessageTypeDef) -> bool:
-        """Work on the message's job; False (and no message any more) if there was nothing to claim."""
-        queue_url = self._services.settings.jobs_queue_url
-        job_id = _job_id(message.get("Body", ""))
-        now = round(self._services.clock(), 3)
-        job = self._services.table.claim(job_id, self._services.identity.instance_id, now) if job_id else None
-        if job is None:
-            # Ended, running elsewhere, or never ours: whoever requeues a job sends it a message of its own.
-            log.warning("dropped a message without a queued job (%s)", job_id or "malformed")
-            self._services.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+    def _next(self, wait_s: float) -> bool:
+        """Handle the next message, the one fetched ahead first; False if the queue had none for ``wait_s``."""
+        peeked = self._prefetcher.take()
+        message = peeked.message if peeked else self._queue.receive(wait_s)
+        if message is None:
             return False
-        self._attempt = Attempt(Claim(job, queue_url, message["ReceiptHandle"]), self._services)
-        if self._stopping.is_set():
-            self._attempt.hand_back(counts=self._counts)
-        try:
-            self._attempt.run()
-        finally:
-            self._attempt = None
+        with peeked.place if peeked else nullcontext() as place:
+            self._handle(message, place)
         return True
 
+    def _handle(self, message: Message, place: Preparation | None) -> None:
+        """Work on the message's job, or take away a message that has none."""
+        if self._leaving.is_set():
+            self._queue.give_back(message.receipt)  # it came while we were told to go
+            return
+        try:
+            job = self._claim(message.job_id) if message.job_id else None
+        except Exception:
+            self._queue.give_back(message.receipt, FAULT_PAUSE_S)
+            raise
+        if job is None:
+            # Ended, running elsewhere, or never ours: whoever requeues a job sends it a message of its own.
+            log.warning("dropped a message without a job to claim (%s)", message.job_id or "malformed")
+            self._queue.delete(message.receipt)
+            return
+        with place or Preparation(job, self._services) as prepared:
+            self._work(Claim(job, message.receipt), prepared)
 
-def _job_id(body: str) -> str | None:
-    try:
-        job_id = json.loads(body)["job_id"]
-    except (ValueError, KeyError, TypeError):
+    def _claim(self, job_id: str) -> Job | None:
+        """The job, now ours; None if there is nothing to claim. λ capacity ends a job whose row is nonsense."""
+        table, instance_id = self._services.table, self._services.identity.instance_id
+        try:
+            return insist(
+                f"job {job_id}: claim",
+                lambda: table.claim(job_id, instance_id, round(self._services.clock(), 3)),
+                self._services.patience,
+                self._leaving.wait,
+            )
+        except MalformedRow as error:
+            log.error("job %s: %s", job_id, error.message)
+        except ClientError as error:
+            if code_of(error) != "ValidationException":
+                raise
+            log.error("job %s: the row holds what can't be counted on: %s", job_id, brief(error))
         return None
-    return job_id if isinstance(job_id, str) else None
+
+    def _work(self, claim: Claim, place: Preparation) -> None:
+        self._prefetcher.begin()
+        attempt = self._attempt = Attempt(claim, self._services, place, self._prefetcher.follow)
+        if self._reason:
+            attempt.hand_back(self._reason)
+        try:
+            attempt.run()
+        finally:
+            self._attempt = None
+            self._idle_since = time.monotonic()
+
+    def _idle_s(self) -> float:
+        return time.monotonic() - self._idle_since

@@ -6,17 +6,15 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import Protocol
 
 from avskrift.jobs.model import Job, JobProgress
 from avskrift.jobs.table import JobTable, StaleAttempt
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
+from instance.faults import SDK_FAULTS, brief
+from instance.jobsqueue import JobsQueue
 
 log = logging.getLogger(__name__)
+STOP_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +22,15 @@ class Claim:
     """A job this agent owns, and the message that brought it."""
 
     job: Job
-    queue_url: str
     receipt: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often to beat, after how much silence the job is taken away, and how long it may stand still."""
+    """How often to beat, and how long the work may stand still."""
 
     heartbeat_s: float
-    lease_s: float
     stall_s: float
-
-    @property
-    def visibility_s(self) -> int:
-        """The message stays hidden as long as the row counts as alive."""
-        return max(1, round(self.lease_s))
 
 
 class Beating(Protocol):
@@ -58,12 +49,12 @@ class Heartbeat:
     ``progress`` and ``phases`` are what the next beat tells; the attempt's thread fills them.
     """
 
-    def __init__(self, claim: Claim, table: JobTable, sqs: SQSClient, pace: Pace, attempt: Beating) -> None:
+    def __init__(self, claim: Claim, table: JobTable, queue: JobsQueue, pace: Pace, attempt: Beating) -> None:
         self.progress: JobProgress | None = None
         self.phases: dict[str, float] = {}
         self._claim = claim
         self._table = table
-        self._sqs = sqs
+        self._queue = queue
         self._pace = pace
         self._attempt = attempt
         self._last: tuple[JobProgress | None, int] = (None, 0)
@@ -79,10 +70,10 @@ class Heartbeat:
         self.stop()
 
     def stop(self) -> None:
-        """No beat after this returns."""
+        """No beat after this returns, but for one that hangs: the fence refuses it once the job has gone on."""
         self._stopped.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_LIMIT_S)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -92,9 +83,7 @@ class Heartbeat:
                 log.warning("job %s is no longer ours", self._claim.job.job_id)
                 self._attempt.lost()
                 return
-            except (BotoCoreError, ClientError) as error:
-                # The lease outlives several beats: a passing fault costs one of them.
-                log.warning("a beat of job %s failed: %s", self._claim.job.job_id, type(error).__name__)
+            self._keep_message()
             self._watch_progress()
             self._stopped.wait(self._pace.heartbeat_s)
 
@@ -108,9 +97,18 @@ class Heartbeat:
             self._attempt.stalled()
 
     def _beat(self) -> None:
-        self._table.beat(self._claim.job, self.progress, dict(self.phases))
-        self._sqs.change_message_visibility(
-            QueueUrl=self._claim.queue_url,
-            ReceiptHandle=self._claim.receipt,
-            VisibilityTimeout=self._pace.visibility_s,
-        )
+        """The lease outlives several beats: a passing fault costs one of them. Raises ``StaleAttempt``."""
+        try:
+            self._table.beat(self._claim.job, self.progress, dict(self.phases))
+        except StaleAttempt:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # A thread that ends here takes the job away from an attempt that is well.
+            log.warning("a beat of job %s failed: %s", self._claim.job.job_id, brief(error))
+
+    def _keep_message(self) -> None:
+        try:
+            self._queue.keep(self._claim.receipt)
+        except SDK_FAULTS as error:
+            # It comes again too early, and is dropped: the job is not there to be claimed.
+            log.warning("the message of job %s was not kept: %s", self._claim.job.job_id, brief(error))

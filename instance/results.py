@@ -56,6 +56,11 @@ class ResultStore:
         text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
         self._put(record_key(ended.job_id), text, _CONTENT_TYPES["json"])
 
+    def delete(self, job: Job) -> None:
+        """Remove what attempts at a job left that then was cancelled."""
+        for name in job.options.formats:
+            self.s3.delete_object(Bucket=self.bucket, Key=result_key(job.job_id, formats.FORMATS[name].extension))
+
     def links(self, keys: Mapping[str, str], now: float, session_ends_at: float | None) -> ResultLinks:
         """Presigned GET links to the results, for as long as the signer's session can vouch for them."""
         ends_at = min(now + MAX_LINK_S, session_ends_at or now + MAX_LINK_S)

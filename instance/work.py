@@ -1,4 +1,4 @@
-"""One attempt at one job: download → transcribe → results → transaction → webhook → delete message.
+"""One attempt at one job: fetch → transcribe → results → transaction → webhook → delete message.
 
 Each step may be repeated by the next attempt. An error of the recording ends the job; an error of ours costs the
 attempt; an interruption costs nothing.
@@ -7,113 +7,87 @@ attempt; an interruption costs nothing.
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
-import time
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import Any
 
 from avskrift.asr.engine import Progress, TranscribeOptions
-from avskrift.errors import JOB_ERROR_CODES, AvskriftError, BadOptions, Cancelled, ModelUnavailable, ObjectGone
-from avskrift.jobs.delivery import Outbox
+from avskrift.errors import JOB_ERROR_CODES, AvskriftError, BadOptions, Cancelled, ModelUnavailable
 from avskrift.jobs.model import Job, JobError, JobProgress, JobStatus
-from avskrift.jobs.outbox import outbox_entry_for
 from avskrift.jobs.prices import usd_per_hour
-from avskrift.jobs.table import JobTable, StaleAttempt, ended_job, failed_job
+from avskrift.jobs.table import StaleAttempt, ended_job, failed_job
 from avskrift.transcript import Transcript
+from instance.checkpoints import CheckpointKeeper
+from instance.ending import Ending
+from instance.faults import brief, insist
 from instance.heartbeat import Claim, Heartbeat, Pace
-from instance.results import ResultStore, session_end
-from instance.settings import AgentSettings, Identity
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sqs import SQSClient
+from instance.preparation import Preparation
+from instance.results import ResultStore
+from instance.services import Services, Transcriber
 
 log = logging.getLogger(__name__)
-_NOT_FOUND = 404
-GONE = "The recording was deleted before it was transcribed. Upload it again."
 EXHAUSTED = "The job failed {failures} times, last with: {last} Its job.json holds the evidence."
+OVERDUE = "it was stopped, because it took too long."
 
 
-class Transcriber(Protocol):
-    """What the agent needs of the engine."""
+class HandBack(Enum):
+    """Why an attempt returns its job unfinished."""
 
-    def transcribe(
-        self,
-        path: Path,
-        options: TranscribeOptions,
-        on_progress: Callable[[Progress], None] | None = None,
-        cancel: threading.Event | None = None,
-    ) -> Transcript: ...
-
-
-@dataclass(frozen=True)
-class Services:
-    """What an attempt works with; made once, at the edge."""
-
-    settings: AgentSettings
-    identity: Identity
-    table: JobTable
-    s3: S3Client
-    sqs: SQSClient
-    outbox: Outbox
-    engine_for: Callable[[str | None], Transcriber]
-    booted_at: float
-    retry_delay_s: float = 30.0
-    """After the first failure of a job, and as much more after each further one."""
-    stall_s: float = 1_800.0
-    """An attempt without any progress for so long is given up."""
-    clock: Callable[[], float] = time.time
-
-
-def brief(error: Exception) -> str:
-    """A fault for log and job: its kind and code, never its text, which may name keys and addresses."""
-    if isinstance(error, ClientError):
-        return f"{error.operation_name} answered {error.response['Error']['Code']}"
-    if isinstance(error, AvskriftError):
-        return f"{error.code}: {error.message}"
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} in {frames[-1].name}" if frames else type(error).__name__
+    STOPPED = "stopped"
+    """An operator's wish: costs the job nothing."""
+    INTERRUPTED = "interrupted"
+    """EC2 takes the instance: costs nothing, and is counted."""
+    OVERDUE = "overdue"
+    """The job itself takes too long: a failure."""
 
 
 class Attempt:
-    """One claimed job. ``hand_back`` may be called from any thread."""
+    """One claimed job and its place on the disk. ``hand_back`` and ``abandon`` may be called from any thread."""
 
-    def __init__(self, claim: Claim, services: Services) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        services: Services,
+        place: Preparation,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
         self._claim = claim
         self._services = services
+        self._place = place
+        self._on_progress = on_progress
         self._phases: dict[str, float] = self._first_phases()
         self._cancel = threading.Event()
         self._lost = False
-        self._counts = False
+        self._reason: HandBack | None = None
         self._store = ResultStore(services.s3, services.settings.bucket)
-
-    def hand_back(self, *, counts: bool) -> None:
-        """Stop and return the job to the queue; ``counts`` as a failure, unless the instance was taken from us."""
-        self._counts = counts
-        self._cancel.set()
+        self._ending = Ending(claim, services, self._store, place.checkpoint)
+        self._heartbeat = Heartbeat(claim, services.table, services.queue, self._pace(), self)
+        self._heartbeat.phases = self._phases
 
     def run(self) -> None:
         """Work until the job has ended, was handed back, or is no longer ours. Raises nothing of the job's."""
         job = self._claim.job
         log.info("job %s: attempt %d", job.job_id, job.attempt)
-        heartbeat = Heartbeat(self._claim, self._services.table, self._services.sqs, self._pace(), self)
-        heartbeat.phases = self._phases
-        with heartbeat:
+        with self._heartbeat:
             try:
-                self._end(heartbeat)
+                self._work()
             except StaleAttempt:
                 log.warning("job %s went on without us", job.job_id)
-                self._delete_message()
+                self._ending.withdraw(has_results="transcribed" in self._phases or job.attempt > 1)
 
-    def _pace(self) -> Pace:
-        settings = self._services.settings
-        return Pace(settings.heartbeat_s, settings.lease_s, self._services.stall_s)
+    def hand_back(self, reason: HandBack) -> None:
+        """Stop, and return the job to the queue; the first reason counts."""
+        self._reason = self._reason or reason
+        self._cancel.set()
+
+    def abandon(self) -> None:
+        """Return the job at once, past an attempt that hangs: the instance is about to be taken."""
+        with suppress(StaleAttempt):
+            self._ending.requeue(self._now(), interrupted=True)
 
     def lost(self) -> None:
         """The job is no longer ours: stop, write nothing more."""
@@ -123,62 +97,39 @@ class Attempt:
     def stalled(self) -> None:
         """Nothing moved for too long: give up this attempt."""
         log.error("job %s: no progress for %.0f s", self._claim.job.job_id, self._services.stall_s)
-        self.hand_back(counts=True)
+        self.hand_back(HandBack.OVERDUE)
 
-    def _end(self, heartbeat: Heartbeat) -> None:
+    def _work(self) -> None:
         try:
-            transcript = self._transcribe(heartbeat)
+            transcript = self._transcribe()
             result = self._store_results(transcript)
         except Cancelled:
-            self._give_up(heartbeat)
+            self._give_up()
         except AvskriftError as error:
-            heartbeat.stop()
             if error.code in JOB_ERROR_CODES and error.code != "internal":
-                self._finish(failed_job(self._current(), JobError(error.code, error.message), self._now()))
+                self._fail_job(JobError(error.code, error.message))
             else:
                 self._fail_attempt(error.message)
         except Exception as error:  # noqa: BLE001
             # Whatever it was, it costs this attempt and nothing else. Its text may name keys and addresses: not logged.
             log.error("job %s: the attempt failed: %s", self._claim.job.job_id, brief(error))
-            heartbeat.stop()
             self._fail_attempt(f"{brief(error)}.")
         else:
-            heartbeat.stop()
             self._complete(transcript, result)
 
-    def _transcribe(self, heartbeat: Heartbeat) -> Transcript:
-        job = self._claim.job
-        with tempfile.TemporaryDirectory(prefix="avskrift-") as folder:
-            path = Path(folder) / "recording"  # never a name that a client chose
-            self._download(path)
-            self._mark("downloaded")
-            engine = self._engine(job.options.model)
-            self._mark("model_ready")
-
-            def on_progress(progress: Progress) -> None:
-                heartbeat.progress = JobProgress(round(progress.done_s, 3), round(progress.total_s, 3))
-
-            transcript = engine.transcribe(path, self._options(), on_progress, self._cancel)
+    def _transcribe(self) -> Transcript:
+        self._place.fetch(self._cancel)
+        self._mark("downloaded")
+        engine = self._engine(self._claim.job.options.model)
+        self._mark("model_ready")
+        if self._cancel.is_set():
+            raise Cancelled("The attempt was cancelled before its transcription.")
+        with CheckpointKeeper(self._place.checkpoint, self._services.checkpoint_s):
+            transcript = engine.transcribe(
+                self._place.recording, self._options(), self._note_progress, self._cancel, self._checkpoint()
+            )
         self._mark("transcribed")
         return transcript
-
-    def _download(self, path: Path) -> None:
-        """The version that was registered, unless the recording was deleted meanwhile (a delete marker counts)."""
-        job = self._claim.job
-        version: dict[str, Any] = {"VersionId": job.version_id} if job.version_id else {}
-        try:
-            self._services.s3.head_object(Bucket=job.bucket, Key=job.key)
-            self._services.s3.download_file(
-                job.bucket, job.key, str(path), ExtraArgs=version, Callback=self._stop_if_cancelled
-            )
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != _NOT_FOUND:
-                raise
-            raise ObjectGone(GONE) from error
-
-    def _stop_if_cancelled(self, _: int) -> None:
-        if self._cancel.is_set():
-            raise Cancelled("The attempt was cancelled while it was downloading.")
 
     def _engine(self, model: str | None) -> Transcriber:
         try:
@@ -199,8 +150,20 @@ class Attempt:
             max_duration_s=self._services.settings.max_duration_s,
         )
 
+    def _checkpoint(self) -> Path | None:
+        """None on the last try of a job that failed before: its checkpoint must not be what kills it."""
+        failures = self._claim.job.failures
+        is_last_chance = failures > 0 and failures + 1 >= self._services.settings.max_failures
+        return None if is_last_chance else self._place.checkpoint.path
+
+    def _note_progress(self, progress: Progress) -> None:
+        self._heartbeat.progress = JobProgress(round(progress.done_s, 3), round(progress.total_s, 3))
+        self._on_progress(progress)
+
     def _store_results(self, transcript: Transcript) -> dict[str, Any]:
-        result = self._store.write(self._claim.job, transcript)
+        job = self._claim.job
+        what = f"job {job.job_id}: results"
+        result = insist(what, lambda: self._store.write(job, transcript), self._services.patience)
         self._mark("stored")
         return result
 
@@ -210,68 +173,49 @@ class Attempt:
         ended = ended_job(self._current(), JobStatus.COMPLETED, now, result=result, progress=done, cost=self._cost(now))
         self._finish(ended, {"engine": transcript.engine, "warnings": list(transcript.warnings)})
 
-    def _finish(self, ended: Job, extra: dict[str, Any] | None = None) -> None:
-        """The transaction, then the webhook's first attempt, then the message."""
-        now = self._now()
-        keys = ended.result["keys"] if ended.result else {}
-        links = self._store.links(keys, now, session_end(self._services.s3)) if keys else None
-        outbox = outbox_entry_for(ended, now, links)
-        self._services.table.finish(self._claim.job, ended, outbox)
-        self._write_record(ended, extra or {})
-        log.info("job %s: %s", ended.job_id, ended.status.value)
-        if outbox:
-            self._deliver(outbox.outbox_id)
-        self._delete_message()
-
-    def _write_record(self, ended: Job, extra: dict[str, Any]) -> None:
-        """Behind the fence, so that a stale attempt leaves no record; and never in the way of the webhook."""
-        try:
-            self._store.write_record(ended, extra)
-        except (BotoCoreError, ClientError) as error:
-            log.error("job %s: job.json could not be written: %s", ended.job_id, brief(error))
-
-    def _deliver(self, outbox_id: str) -> None:
-        try:
-            self._services.outbox.deliver(outbox_id)
-        except Exception as error:  # noqa: BLE001
-            # The job has ended; λ capacity finds the entry that nobody holds and has it delivered.
-            log.error("webhook %s: the first attempt failed: %s", outbox_id, brief(error))
+    def _fail_job(self, error: JobError) -> None:
+        """The recording's own fault: no other attempt would end better."""
+        self._finish(failed_job(self._current(), error, self._now()))
 
     def _fail_attempt(self, last: str) -> None:
-        """A fault of ours: back to the queue, or the end when this was the last allowed failure."""
-        job = self._current()
-        failures = job.failures + 1
+        """A fault of ours, unless it is only how the work took being stopped."""
+        if self._cancel.is_set():
+            self._give_up()
+        else:
+            self._count_failure(last)
+
+    def _count_failure(self, last: str) -> None:
+        """Back to the queue, or the end when this was the last allowed failure."""
+        failures = self._claim.job.failures + 1
         if failures < self._services.settings.max_failures:
-            self._services.table.requeue(self._claim.job, self._now(), failed=True)
-            self._return_message(after_s=self._services.retry_delay_s * failures)
+            self._requeue(failed=True, after_s=self._services.retry_delay_s * failures)
             return
         message = EXHAUSTED.format(failures=failures, last=last)
-        ended = failed_job(job, JobError("attempts_exhausted", message), self._now())
+        ended = failed_job(self._current(), JobError("attempts_exhausted", message), self._now())
         self._finish(replace(ended, failures=failures))
 
-    def _give_up(self, heartbeat: Heartbeat) -> None:
+    def _give_up(self) -> None:
         """Cancelled: the job is no longer ours, or it goes back."""
-        heartbeat.stop()
         if self._lost:
             raise StaleAttempt(f"Job {self._claim.job.job_id} is no longer ours.")
-        if self._counts:
-            self._fail_attempt("it was stopped, because it took too long.")
+        if self._reason is HandBack.OVERDUE:
+            self._count_failure(OVERDUE)
             return
-        self._services.table.requeue(self._claim.job, self._now(), failed=False)
-        self._return_message(after_s=0)
+        self._requeue(interrupted=self._reason is HandBack.INTERRUPTED)
         log.info("job %s: handed back", self._claim.job.job_id)
 
-    def _return_message(self, after_s: float) -> None:
-        try:
-            self._services.sqs.change_message_visibility(
-                QueueUrl=self._claim.queue_url, ReceiptHandle=self._claim.receipt, VisibilityTimeout=round(after_s)
-            )
-        except (BotoCoreError, ClientError) as error:
-            # The row is queued: λ capacity sends it a message again when it finds that one is missing.
-            log.warning("job %s: its message could not be returned: %s", self._claim.job.job_id, brief(error))
+    def _finish(self, ended: Job, extra: dict[str, Any] | None = None) -> None:
+        self._heartbeat.stop()
+        self._ending.finish(ended, extra or {})
 
-    def _delete_message(self) -> None:
-        self._services.sqs.delete_message(QueueUrl=self._claim.queue_url, ReceiptHandle=self._claim.receipt)
+    def _requeue(self, *, failed: bool = False, interrupted: bool = False, after_s: float = 0.0) -> None:
+        """First what is done so far, for the next attempt."""
+        self._place.checkpoint.save_within(self._services.hand_back_s)
+        self._heartbeat.stop()
+        self._ending.requeue(self._now(), failed=failed, interrupted=interrupted, after_s=after_s)
+
+    def _pace(self) -> Pace:
+        return Pace(self._services.settings.heartbeat_s, self._services.stall_s)
 
     def _current(self) -> Job:
         """The claimed job with the phases of this attempt."""

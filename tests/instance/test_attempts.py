@@ -1,307 +1,192 @@
-"""What becomes of a job on the instance: results, errors, interruptions, and who may still write.
-
-The engine is scripted here (the real one has tests of its own, and the emulator runs both together); table, bucket,
-queues and the webhook's socket are moto's and real.
-"""
+"""What becomes of a job on the instance: results, errors, interruptions, and who may still write."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
 
-from avskrift.asr.engine import Progress, TranscribeOptions
-from avskrift.errors import Cancelled, NoAudioStream, WorkerCrashed
-from avskrift.jobs.delivery import Outbox, WebhookSecrets
+from avskrift.errors import NoAudioStream, WorkerCrashed
 from avskrift.jobs.messages import send_job
 from avskrift.jobs.model import Job, JobStatus
 from avskrift.jobs.outbox import PENDING_KEY
-from avskrift.transcript import Segment, Transcript
-from avskrift.webhooks.address import AddressRules
-from avskrift.webhooks.send import WebhookSender
-from instance.agent import Agent
-from instance.settings import AgentSettings, Identity
-from instance.work import Services
-
-CALLBACK_URL = "http://127.0.0.1:9/nobody"
+from instance.work import HandBack
+from tests.instance.agent_stage import FaultyClient, Stage, Work, refusal
 
 
-class ScriptedEngine:
-    """Does what the test says: returns a transcript, raises, or runs a function meanwhile."""
-
-    def __init__(self, outcome: Exception | Callable[[threading.Event], None] | None = None) -> None:
-        self.outcome = outcome
-        self.heard: list[bytes] = []
-
-    def transcribe(
-        self, path: Path, options: TranscribeOptions, on_progress: Any = None, cancel: threading.Event | None = None
-    ) -> Transcript:
-        self.heard.append(path.read_bytes())
-        on_progress(Progress(1.0, 2.0))
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        if self.outcome:
-            self.outcome(cancel)
-        return Transcript("sv", 2.0, 1.5, "scripted", (Segment(0.0, 1.5, "Hej världen."),))
-
-
-@pytest.fixture
-def services(deployment: Any) -> Services:
-    secrets = boto3.client("secretsmanager")
-    secrets.create_secret(Name="webhooks", SecretString=json.dumps({"current": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}))
-    settings = AgentSettings(
-        deployment="test",
-        region="eu-north-1",
-        bucket=deployment.bucket,
-        table="jobs",
-        jobs_queue_url=deployment.jobs_queue_url,
-        outbox_queue_url=deployment.outbox_queue_url,
-        secret_id="webhooks",
-        model="scripted",
-        device="cpu",
-        linger_s=0.0,
-        lease_s=30.0,
-        heartbeat_s=0.05,
-        max_life_s=600.0,
-        max_failures=2,
-        max_duration_s=3_600.0,
-        insecure_callbacks=True,
-    )
-    outbox = Outbox(
-        deployment.table,
-        WebhookSecrets(secrets, "webhooks"),
-        WebhookSender(AddressRules(allow_loopback=True)),
-        deployment.sqs,
-        deployment.outbox_queue_url,
-    )
-    engine = ScriptedEngine()
-    return Services(
-        settings=settings,
-        identity=Identity("i-1", "g4dn.xlarge", "spot", 1_700_000_000.0),
-        table=deployment.table,
-        s3=deployment.s3,
-        sqs=deployment.sqs,
-        outbox=outbox,
-        engine_for=lambda _: engine,
-        booted_at=1_700_000_030.0,
-        retry_delay_s=0.0,
-    )
-
-
-def upload(deployment: Any, key: str = "uploads/a.mp3", body: bytes = b"sound") -> Job:
-    registrar = deployment.registrar(default_callback_url=CALLBACK_URL, insecure_callbacks=True)
-    return registrar.register(deployment.put(key, body), 1_700_000_000.0)
-
-
-def run(services: Services, outcome: Any = None) -> ScriptedEngine:
-    engine = ScriptedEngine(outcome)
-    Agent(replace(services, engine_for=lambda _: engine)).run()
-    return engine
-
-
-def test_job_ends_with_results_record_and_webhook(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-    engine = run(services)
-    ended = deployment.table.get(job.job_id)
+def test_job_ends_with_results_record_and_webhook(stage: Stage) -> None:
+    job = stage.upload()
+    engine = stage.run()
+    ended = stage.job(job)
     assert engine.heard == [b"sound"]
     assert (ended.status, ended.attempt, ended.failures) == (JobStatus.COMPLETED, 1, 0)
     assert ended.result["words"] == 2
     assert set(ended.result["keys"]) == {"txt", "json", "srt", "vtt"}
-    text = deployment.s3.get_object(Bucket=deployment.bucket, Key=ended.result["keys"]["txt"])["Body"].read().decode()
-    assert "Hej världen." in text
-    record = json.loads(
-        deployment.s3.get_object(Bucket=deployment.bucket, Key=f"results/{job.job_id}/job.json")["Body"].read()
-    )
-    assert record["status"] == "completed"
+    assert "Hej världen." in stage.read(ended.result["keys"]["txt"])
+    assert json.loads(stage.read(f"results/{job.job_id}/job.json"))["status"] == "completed"
     order = ["queued", "launched", "booted", "claimed", "downloaded", "model_ready", "transcribed", "stored"]
     assert set(order) <= set(ended.phases)
-    assert deployment.messages(deployment.jobs_queue_url) == []
-    (entry,) = deployment.table.indexed(PENDING_KEY)  # nobody listens there: λ deliver goes on
+    assert stage.messages() == 0
+    (entry,) = stage.table.indexed(PENDING_KEY)  # nobody listens there: λ deliver goes on
     assert (entry["type"], len(entry["attempts"])) == ("job.completed", 1)
     assert set(json.loads(entry["body"])["data"]["links"]) == {"txt", "json", "srt", "vtt"}
 
 
-def test_one_agent_drains_the_queue(deployment: Any, services: Services) -> None:
-    jobs = [upload(deployment, f"uploads/{number}.mp3") for number in range(3)]
-    run(services)
-    assert {deployment.table.get(job.job_id).status for job in jobs} == {JobStatus.COMPLETED}
+def test_one_agent_drains_the_queue(stage: Stage) -> None:
+    jobs = [stage.upload(f"uploads/{number}.mp3") for number in range(3)]
+    stage.run()
+    assert {stage.job(job).status for job in jobs} == {JobStatus.COMPLETED}
 
 
-def test_error_of_the_recording_ends_the_job_without_a_retry(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-    run(services, NoAudioStream("There is no sound in this file: send its audio track."))
-    ended = deployment.table.get(job.job_id)
+def test_error_of_the_recording_ends_the_job_without_a_retry(stage: Stage) -> None:
+    job = stage.upload()
+    stage.run(NoAudioStream("There is no sound in this file: send its audio track."))
+    ended = stage.job(job)
     assert (ended.status, ended.error.code, ended.attempt) == (JobStatus.FAILED, "no_audio_stream", 1)
-    assert deployment.messages(deployment.jobs_queue_url) == []
+    assert stage.waiting() == []
 
 
-def test_recording_deleted_meanwhile_is_never_transcribed(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-    deployment.s3.delete_object(Bucket=job.bucket, Key=job.key)  # leaves a delete marker
-    engine = run(services)
-    assert deployment.table.get(job.job_id).error.code == "object_gone"
+def test_recording_deleted_meanwhile_is_never_transcribed(stage: Stage) -> None:
+    job = stage.upload()
+    stage.deployment.s3.delete_object(Bucket=job.bucket, Key=job.key)  # leaves a delete marker
+    engine = stage.run()
+    assert stage.job(job).error.code == "object_gone"
     assert engine.heard == []
 
 
-def test_overwritten_recording_is_transcribed_as_it_was(deployment: Any, services: Services) -> None:
-    upload(deployment, body=b"first")
-    deployment.put("uploads/a.mp3", b"second")
-    assert run(services).heard == [b"first"]
+def test_overwritten_recording_is_transcribed_as_it_was(stage: Stage) -> None:
+    stage.upload(body=b"first")
+    stage.deployment.put("uploads/a.mp3", b"second")
+    assert stage.run().heard == [b"first"]
 
 
-def test_crash_costs_an_attempt_and_the_last_one_ends_the_job(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-    run(services, WorkerCrashed("The worker died (signal 11)."))
-    ended = deployment.table.get(job.job_id)
+def test_crash_costs_an_attempt_and_the_last_one_ends_the_job(stage: Stage) -> None:
+    job = stage.upload()
+    stage.run(WorkerCrashed("The worker died (signal 11)."))
+    ended = stage.job(job)
     assert (ended.status, ended.attempt, ended.failures) == (JobStatus.FAILED, 2, 2)
     assert ended.error.code == "attempts_exhausted"
     assert "signal 11" in ended.error.message
-    assert deployment.messages(deployment.jobs_queue_url) == []
+    assert stage.waiting() == []
 
 
-def test_interrupted_job_goes_back_without_counting_a_failure(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-    agent = Agent(services)
+@pytest.mark.parametrize(
+    ("reason", "failures", "interruptions"),
+    [(HandBack.STOPPED, 0, 0), (HandBack.INTERRUPTED, 0, 1), (HandBack.OVERDUE, 1, 0)],
+    ids=lambda value: value.value if isinstance(value, HandBack) else "",
+)
+def test_job_that_is_handed_back_counts_what_it_was_handed_back_for(
+    stage: Stage, reason: HandBack, failures: int, interruptions: int
+) -> None:
+    job = stage.upload()
 
-    def notice(cancel: threading.Event) -> None:
-        agent.stop()
-        assert cancel.wait(5)
-        raise Cancelled("stopped")
+    def stop(work: Work) -> None:
+        agent.stop(reason)
+        work.await_cancel()
 
-    agent._services = replace(services, engine_for=lambda _: ScriptedEngine(notice))
+    agent = stage.agent(stop)
     agent.run()
-    back = deployment.table.get(job.job_id)
-    assert (back.status, back.attempt, back.failures) == (JobStatus.QUEUED, 1, 0)
-    assert deployment.messages(deployment.jobs_queue_url) == [{"job_id": job.job_id}]
+    back = stage.job(job)
+    assert (back.status, back.attempt, back.instance_id) == (JobStatus.QUEUED, 1, "")
+    assert (back.failures, back.interruptions) == (failures, interruptions)
+    assert stage.waiting() == [{"job_id": job.job_id}]
 
 
-def test_any_fault_costs_the_attempt_and_never_the_agent(deployment: Any, services: Services) -> None:
-    job = upload(deployment, "uploads/secret name.mp3")
-    run(services, RecursionError("secret name"))
-    ended = deployment.table.get(job.job_id)
+def test_worker_that_dies_of_being_stopped_costs_the_job_nothing(stage: Stage) -> None:
+    job = stage.upload()
+
+    def stop(work: Work) -> None:
+        agent.stop()
+        raise WorkerCrashed("The worker died (signal 15).")
+
+    agent = stage.agent(stop)
+    agent.run()
+    assert (stage.job(job).status, stage.job(job).failures) == (JobStatus.QUEUED, 0)
+
+
+def test_any_fault_costs_the_attempt_and_never_the_agent(stage: Stage) -> None:
+    job = stage.upload("uploads/secret name.mp3")
+    stage.run(RecursionError("secret name"))
+    ended = stage.job(job)
     assert (ended.status, ended.failures) == (JobStatus.FAILED, 2)
     assert "RecursionError" in ended.error.message
     assert "secret name" not in ended.error.message
 
 
-def test_attempt_that_stands_still_is_given_up(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-
-    def hang(cancel: threading.Event) -> None:
-        assert cancel.wait(10), "nobody noticed"
-        raise Cancelled("stopped")
-
-    run(replace(services, stall_s=0.2), hang)
-    ended = deployment.table.get(job.job_id)
+def test_attempt_that_stands_still_is_given_up(stage: Stage) -> None:
+    job = stage.upload()
+    stage.run(Work.await_cancel, stall_s=0.2)
+    ended = stage.job(job)
     assert (ended.status, ended.failures, ended.error.code) == (JobStatus.FAILED, 2, "attempts_exhausted")
 
 
-def test_end_of_the_machines_life_counts_against_the_job(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-    agent = Agent(services)
-
-    def life_ends(cancel: threading.Event) -> None:
-        agent.stop(counts=True)
-        assert cancel.wait(5)
-        raise Cancelled("stopped")
-
-    agent._services = replace(services, engine_for=lambda _: ScriptedEngine(life_ends))
+def test_notice_during_the_download_hands_the_job_back(stage: Stage) -> None:
+    job = stage.upload()
+    noticing = FaultyClient(stage.deployment.s3, "download_file", lambda *_, **__: agent.stop())
+    agent = stage.agent(s3=noticing)
     agent.run()
-    back = deployment.table.get(job.job_id)
-    assert (back.status, back.failures) == (JobStatus.QUEUED, 1)
+    back = stage.job(job)
+    assert (back.status, back.failures, stage.engine.heard) == (JobStatus.QUEUED, 0, [])
 
 
-def test_notice_during_the_download_hands_the_job_back(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-    agent = Agent(services)
+def test_record_that_cannot_be_written_holds_up_no_webhook(stage: Stage) -> None:
+    job = stage.upload()
 
-    class NoticedS3:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(deployment.s3, name)
+    def refuse_the_record(**request: Any) -> None:
+        if request["Key"].endswith("job.json"):
+            raise refusal("SlowDown", 503)
 
-        def download_file(self, *arguments: Any, **options: Any) -> None:
-            agent.stop()
-            deployment.s3.download_file(*arguments, **options)
-
-    engine = ScriptedEngine()
-    agent._services = replace(services, s3=NoticedS3(), engine_for=lambda _: engine)
-    agent.run()
-    back = deployment.table.get(job.job_id)
-    assert (back.status, back.failures, engine.heard) == (JobStatus.QUEUED, 0, [])
-
-
-def test_record_that_cannot_be_written_holds_up_no_webhook(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-
-    class RefusingS3:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(deployment.s3, name)
-
-        def put_object(self, **request: Any) -> Any:
-            if request["Key"].endswith("job.json"):
-                raise ClientError({"Error": {"Code": "SlowDown", "Message": "later"}}, "PutObject")
-            return deployment.s3.put_object(**request)
-
-    run(replace(services, s3=RefusingS3()))
-    assert deployment.table.get(job.job_id).status is JobStatus.COMPLETED
-    (entry,) = deployment.table.indexed(PENDING_KEY)
+    stage.run(s3=FaultyClient(stage.deployment.s3, "put_object", refuse_the_record))
+    assert stage.job(job).status is JobStatus.COMPLETED
+    (entry,) = stage.table.indexed(PENDING_KEY)
     assert len(entry["attempts"]) == 1
-    assert deployment.messages(deployment.jobs_queue_url) == []
+    assert stage.messages() == 0
 
 
-def test_record_holds_no_query_string_of_the_callback(deployment: Any, services: Services) -> None:
-    registrar = deployment.registrar(default_callback_url=CALLBACK_URL + "?token=secret", insecure_callbacks=True)
-    job = registrar.register(deployment.put("uploads/a.mp3"), 1_700_000_000.0)
-    run(services)
-    record = deployment.s3.get_object(Bucket=deployment.bucket, Key=f"results/{job.job_id}/job.json")["Body"].read()
-    assert b"secret" not in record
+def test_record_holds_no_query_string_of_the_callback(stage: Stage) -> None:
+    job = stage.upload(default_callback_url="http://127.0.0.1:9/nobody?token=secret")
+    stage.run()
+    assert "secret" not in stage.read(f"results/{job.job_id}/job.json")
 
 
-def test_attempt_that_lost_its_job_stops_and_writes_nothing(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
+def test_attempt_that_lost_its_job_stops_and_writes_nothing(stage: Stage) -> None:
+    job = stage.upload()
 
-    def taken_away(cancel: threading.Event) -> None:
-        claimed = deployment.table.get(job.job_id)
-        deployment.table.requeue(claimed, 1.0, failed=True)
-        assert cancel.wait(5), "the heartbeat did not notice"
-        raise Cancelled("stopped")
+    def taken_away(work: Work) -> None:
+        stage.table.requeue(stage.job(job), 1.0, failed=True)
+        work.await_cancel()
 
-    run(services, taken_away)
-    assert deployment.table.get(job.job_id).status is JobStatus.QUEUED
-    assert "Contents" not in deployment.s3.list_objects_v2(Bucket=deployment.bucket, Prefix="results/")
+    stage.run(taken_away)
+    assert stage.job(job).status is JobStatus.QUEUED
+    assert stage.keys("results/") == []
 
 
-def test_progress_and_phases_reach_the_row_while_running(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
+def test_progress_and_phases_reach_the_row_while_running(stage: Stage) -> None:
+    job = stage.upload()
     seen: list[Job] = []
 
-    def wait_for_beat(_: threading.Event) -> None:
+    def wait_for_beat(work: Work) -> None:
         while not seen or seen[-1].progress is None:
-            seen.append(deployment.table.get(job.job_id))
+            seen.append(stage.job(job))
 
-    run(services, wait_for_beat)
+    stage.run(wait_for_beat)
     assert seen[-1].progress.done_s == 1.0
     assert "downloaded" in seen[-1].phases
 
 
 @pytest.mark.parametrize("body", ["not json", "[]", '{"job_id": 7}', '{"job_id": "nobody"}'])
-def test_message_without_a_job_is_dropped(deployment: Any, services: Services, body: str) -> None:
-    deployment.sqs.send_message(QueueUrl=deployment.jobs_queue_url, MessageBody=body)
-    run(services)
-    assert deployment.messages(deployment.jobs_queue_url) == []
+def test_message_without_a_job_is_dropped(stage: Stage, body: str) -> None:
+    stage.deployment.sqs.send_message(QueueUrl=stage.deployment.jobs_queue_url, MessageBody=body)
+    stage.run()
+    assert stage.waiting() == []
 
 
-def test_second_message_of_a_finished_job_changes_nothing(deployment: Any, services: Services) -> None:
-    job = upload(deployment)
-    run(services)
-    before = deployment.table.get(job.job_id)
-    send_job(deployment.sqs, deployment.jobs_queue_url, job.job_id)
-    assert run(services).heard == []
-    assert deployment.table.get(job.job_id) == before
+def test_second_message_of_a_finished_job_changes_nothing(stage: Stage) -> None:
+    job = stage.upload()
+    stage.run()
+    before = stage.job(job)
+    send_job(stage.deployment.sqs, stage.deployment.jobs_queue_url, job.job_id)
+    assert stage.run().heard == [b"sound"]
+    assert stage.job(job) == before
+    assert stage.messages() == 0

@@ -1,0 +1,121 @@
+"""How an attempt lets go of its job: it ends it, hands it back, or finds that the job went on without it.
+
+Every write to the row is fenced, and insisted on for a while. One whose answer got lost is repeated, refused, and then
+found in the row as our own: by the time it set, which no other write has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from avskrift.errors import AvskriftError
+from avskrift.jobs.model import Job, JobStatus
+from avskrift.jobs.outbox import OutboxEntry, outbox_entry_for
+from avskrift.jobs.table import StaleAttempt
+from instance.checkpoints import Checkpoint
+from instance.faults import SDK_FAULTS, Patience, bounded, brief, insist
+from instance.heartbeat import Claim
+from instance.results import ResultStore, session_end
+from instance.services import Services
+
+log = logging.getLogger(__name__)
+
+
+class Ending:
+    """The last writes of one attempt. What λ capacity makes up for is logged and never raised."""
+
+    def __init__(self, claim: Claim, services: Services, store: ResultStore, checkpoint: Checkpoint) -> None:
+        self._claim = claim
+        self._services = services
+        self._store = store
+        self._checkpoint = checkpoint
+
+    def finish(self, ended: Job, extra: dict[str, Any]) -> None:
+        """The transaction, then the record, the webhook's first attempt, the message. Raises ``StaleAttempt``."""
+        outbox = insist(f"job {ended.job_id}: finish", lambda: self._write_end(ended), self._patience())
+        log.info("job %s: %s", ended.job_id, ended.status.value)
+        self._write_record(ended, extra)
+        if outbox:
+            self._deliver(outbox.outbox_id)
+        self._checkpoint.delete()
+        self._delete_message()
+
+    def requeue(self, now: float, *, failed: bool = False, interrupted: bool = False, after_s: float = 0.0) -> None:
+        """The row, then the message, which comes again ``after_s``. Raises ``StaleAttempt``, ``TimeoutError``."""
+
+        def write() -> None:
+            try:
+                self._services.table.requeue(self._claim.job, now, failed=failed, interrupted=interrupted)
+            except StaleAttempt:
+                self._require_own(JobStatus.QUEUED, now)
+
+        def give_back() -> None:
+            self._services.queue.give_back(self._claim.receipt, after_s)
+
+        limit_s = self._services.hand_back_s
+        bounded(limit_s, lambda: insist(f"job {self._claim.job.job_id}: requeue", write, self._patience()))
+        # The row is queued: λ capacity sends it a message again when it finds that one is missing.
+        self._try("its message could not be returned", lambda: bounded(limit_s, give_back))
+
+    def withdraw(self, *, has_results: bool) -> None:
+        """The job went on without us: take away our message and, if it was cancelled, what we left of it.
+
+        Never what lies there of a job that another attempt owns or has ended.
+        """
+        self._delete_message()
+        row = self._row()
+        if row and row.status is JobStatus.CANCELLED:
+            if has_results:
+                self._try("the results of a cancelled job could not be deleted", lambda: self._store.delete(row))
+            self._checkpoint.delete()
+
+    def _patience(self) -> Patience:
+        """No longer than the row counts as alive, for the heartbeat has ended."""
+        return Patience(self._services.patience.pauses_s, limit_s=self._services.settings.lease_s / 2)
+
+    def _write_end(self, ended: Job) -> OutboxEntry | None:
+        """Status, result and outbox entry in one transaction."""
+        keys = ended.result["keys"] if ended.result else {}
+        links = self._store.links(keys, ended.status_at, session_end(self._services.s3)) if keys else None
+        outbox = outbox_entry_for(ended, ended.status_at, links)
+        try:
+            self._services.table.finish(self._claim.job, ended, outbox)
+        except StaleAttempt:
+            self._require_own(ended.status, ended.status_at)
+        return outbox
+
+    def _require_own(self, status: JobStatus, at: float) -> None:
+        """Raise ``StaleAttempt`` unless the row is as our write, whose answer got lost, made it."""
+        row = self._services.table.get(self._claim.job.job_id)
+        if row is None or (row.status, row.status_at, row.attempt) != (status, at, self._claim.job.attempt):
+            raise StaleAttempt(f"Job {self._claim.job.job_id} went on without this attempt; it writes nothing more.")
+
+    def _write_record(self, ended: Job, extra: dict[str, Any]) -> None:
+        """Behind the fence, so that a stale attempt leaves no record; and never in the way of the webhook."""
+        self._try("job.json could not be written", lambda: self._store.write_record(ended, extra))
+
+    def _deliver(self, outbox_id: str) -> None:
+        try:
+            self._services.outbox.deliver(outbox_id)
+        except Exception as error:  # noqa: BLE001
+            # The job has ended; λ capacity finds the entry that nobody holds and has it delivered.
+            log.error("webhook %s: the first attempt failed: %s", outbox_id, brief(error))
+
+    def _delete_message(self) -> None:
+        """One that stays comes again, and is dropped by whoever finds nothing to claim."""
+        self._try("its message could not be deleted", lambda: self._services.queue.delete(self._claim.receipt))
+
+    def _row(self) -> Job | None:
+        try:
+            return self._services.table.get(self._claim.job.job_id)
+        except (*SDK_FAULTS, AvskriftError) as error:
+            log.warning("job %s: its row can't be read: %s", self._claim.job.job_id, brief(error))
+            return None
+
+    def _try(self, complaint: str, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except (*SDK_FAULTS, TimeoutError) as error:
+            log.warning("job %s: %s: %s", self._claim.job.job_id, complaint, brief(error))
