@@ -68,7 +68,8 @@ class Fleet(Construct):
                 [
                     allow(permissions.READ_OBJECT_ACTIONS, [uploads, results, work]),
                     allow(["s3:PutObject", "s3:AbortMultipartUpload"], [results, work]),
-                    allow("s3:DeleteObject", work),
+                    # Of a cancelled job; the bucket is versioned, so nothing is destroyed by it.
+                    allow("s3:DeleteObject", [results, work]),
                     # Without it a deleted recording answers 403, as a fault of permissions does.
                     allow("s3:ListBucket", storage.bucket.bucket_arn),
                     permissions.allow_job_items(storage.table.table_arn),

@@ -244,13 +244,16 @@ def test_an_instance_can_do_nothing_to_ec2(resources: Resources) -> None:
     assert not {action for action in actions(only(resources, "AWS::IAM::Role", "AgentRole")) if "ec2" in action}
 
 
-def test_an_instance_writes_no_uploads_and_deletes_only_its_own_work(resources: Resources) -> None:
+def test_an_instance_writes_no_uploads_and_destroys_nothing(resources: Resources) -> None:
     role = only(resources, "AWS::IAM::Role", "AgentRole")
 
     assert "uploads/" in resources_for(role, "s3:GetObject")
     assert "uploads/" not in resources_for(role, "s3:PutObject")
-    assert "work/" in resources_for(role, "s3:DeleteObject")
-    assert "results/" not in resources_for(role, "s3:DeleteObject")
+    deletable = resources_for(role, "s3:DeleteObject")
+    assert "work/" in deletable
+    assert "results/" in deletable, "a cancelled job leaves no results"
+    assert "uploads/" not in deletable
+    assert "s3:DeleteObjectVersion" not in actions(role)
 
 
 @pytest.mark.parametrize("part", ["Agent", "Register", "Deliver"])
