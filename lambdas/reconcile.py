@@ -1,0 +1,65 @@
+"""λ reconcile: every ten minutes, uploads without a row → job rows and messages, then a nudge for λ capacity."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from avskrift.jobs.reconcile import Reconciler, ReconcileReport
+from avskrift.jobs.register import Registrar
+from avskrift.jobs.table import JobTable
+from lambdas.environment import Environment
+from lambdas.nudge import nudge_capacity
+from lambdas.settings import register_settings
+
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def _reconciler() -> Reconciler:
+    env = Environment()
+    dynamodb = boto3.client("dynamodb")
+    registrar = Registrar(
+        table=JobTable(dynamodb, env.text("TABLE")),
+        s3=boto3.client("s3"),
+        sqs=boto3.client("sqs"),
+        settings=register_settings(env),
+    )
+    return Reconciler(registrar=registrar, dynamodb=dynamodb, bucket=env.text("BUCKET"))
+
+
+def _log(report: ReconcileReport) -> None:
+    """Ids only: keys are the clients' own text."""
+    for job in report.registered:
+        code = job.error.code if job.error else None
+        logger.warning("its event got lost, registered", job_id=job.job_id, status=job.status.value, error=code)
+    for job_id in report.repaired:
+        logger.error("its status_key was not that of its status, repaired", job_id=job_id)
+    for job_id in report.malformed:
+        logger.error("its row holds nonsense", job_id=job_id)
+    for fault in report.faults:
+        logger.error("could not be reconciled, tried again later", job_id=fault.job_id, reason=fault.reason)
+    logger.info("run", looked=report.looked, registered=len(report.registered), faults=len(report.faults))
+    metrics.add_metric("ObjectsLooked", MetricUnit.Count, report.looked)
+    metrics.add_metric("JobsReconciled", MetricUnit.Count, len(report.registered))
+    metrics.add_metric("ReconcileFaults", MetricUnit.Count, len(report.faults))
+    if report.malformed:
+        metrics.add_metric("MalformedRows", MetricUnit.Count, len(report.malformed))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """One run: as many pages as it may, while there is time."""
+    report = _reconciler().run(time.time(), lambda: context.get_remaining_time_in_millis() / 1_000)
+    _log(report)
+    if report.queued_ids:
+        nudge_capacity(report.queued_ids, logger)
+    return {"looked": report.looked, "registered": len(report.registered), "faults": len(report.faults)}
