@@ -58,7 +58,7 @@ class Checkpoint:
     def load(self) -> Finished | None:
         """What the file holds, if it belongs to this recording and this way of transcribing it."""
         try:
-            if self._path is None or not self._path.exists() or self._path.stat().st_size > MAX_SIZE_BYTES:
+            if self._path is None or not self._path.is_file() or self._path.stat().st_size > MAX_SIZE_BYTES:
                 return None
             with self._path.open("rb") as file:
                 return self._read(file)

@@ -158,8 +158,7 @@ class Decoder:
         Which chunks share a batch depends on their window alone. Raises ``Cancelled`` between batches; when it is
         ``windows`` that raises it, after the batches that were decoded by then.
         """
-        task = _Task(self._tokenizer(options, language), _generation_options(options), cancel)
-        task.generation.suppress_tokens = get_suppressed_tokens(task.tokenizer, [-1])
+        task = self._task(options, language, cancel)
         reading, running = _Reading(windows), deque[_Submitted]()
         with ThreadPoolExecutor(self.plan.workers) as pool:
             try:
@@ -174,6 +173,11 @@ class Decoder:
             except BaseException:
                 cancel.set()
                 raise
+
+    def _task(self, options: TranscribeOptions, language: str, cancel: threading.Event) -> _Task:
+        task = _Task(self._tokenizer(options, language), _generation_options(options), cancel)
+        task.generation.suppress_tokens = get_suppressed_tokens(task.tokenizer, [-1])
+        return task
 
     def _batches(self, chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
         """Similar lengths together, and small enough that every worker has one."""
