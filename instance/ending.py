@@ -51,22 +51,23 @@ class Ending:
             except StaleAttempt:
                 self._require_own(JobStatus.QUEUED, now)
 
-        def give_back() -> None:
-            self._services.queue.give_back(self._claim.receipt, after_s)
-
-        limit_s = self._services.hand_back_s
-        bounded(limit_s, lambda: insist(f"job {self._claim.job.job_id}: requeue", write, self._patience()))
-        # The row is queued: λ capacity sends it a message again when it finds that one is missing.
-        self._try("its message could not be returned", lambda: bounded(limit_s, give_back))
+        what = f"job {self._claim.job.job_id}: requeue"
+        bounded(self._services.hand_back_s, lambda: insist(what, write, self._patience()))
+        self._return_message(after_s)
 
     def withdraw(self, *, has_results: bool) -> None:
-        """The job went on without us: take away our message and, if it was cancelled, what we left of it.
+        """The job went on without us: our message goes and, if it was cancelled, what we left of it.
 
         Never what lies there of a job that another attempt owns or has ended.
         """
-        self._delete_message()
         row = self._row()
-        if row and row.status is JobStatus.CANCELLED:
+        if row is None:
+            return  # the message comes again, and finds what there is to be found then
+        if row.status is JobStatus.QUEUED:
+            self._return_message(after_s=0.0)  # it may be the only one; two do no harm
+            return
+        self._delete_message()
+        if row.status is JobStatus.CANCELLED:
             if has_results:
                 self._try("the results of a cancelled job could not be deleted", lambda: self._store.delete(row))
             self._checkpoint.delete()
@@ -102,6 +103,14 @@ class Ending:
         except Exception as error:  # noqa: BLE001
             # The job has ended; λ capacity finds the entry that nobody holds and has it delivered.
             log.error("webhook %s: the first attempt failed: %s", outbox_id, brief(error))
+
+    def _return_message(self, after_s: float) -> None:
+        """One that is lost is sent again by λ capacity, when it finds that there are fewer of them than queued rows."""
+
+        def give_back() -> None:
+            self._services.queue.give_back(self._claim.receipt, after_s)
+
+        self._try("its message could not be returned", lambda: bounded(self._services.hand_back_s, give_back))
 
     def _delete_message(self) -> None:
         """One that stays comes again, and is dropped by whoever finds nothing to claim."""

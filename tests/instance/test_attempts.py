@@ -150,16 +150,33 @@ def test_record_holds_no_query_string_of_the_callback(stage: Stage) -> None:
     assert "secret" not in stage.read(f"results/{job.job_id}/job.json")
 
 
-def test_attempt_that_lost_its_job_stops_and_writes_nothing(stage: Stage) -> None:
+def test_attempt_that_lost_its_job_to_another_stops_and_writes_nothing(stage: Stage) -> None:
+    job = stage.upload()
+
+    def taken_over(work: Work) -> None:
+        stage.table.requeue(stage.job(job), 1.0, failed=True)
+        stage.table.claim(job.job_id, "i-2", 2.0)
+        work.await_cancel()
+
+    stage.run(taken_over)
+    row = stage.job(job)
+    assert (row.status, row.attempt, row.instance_id) == (JobStatus.RUNNING, 2, "i-2")
+    assert stage.keys("results/") == []
+    assert stage.messages() == 0, "the other one has a message of its own"
+
+
+def test_job_taken_away_loses_no_message(stage: Stage) -> None:
+    """λ capacity that dies between the row and the message leaves the one there is."""
     job = stage.upload()
 
     def taken_away(work: Work) -> None:
         stage.table.requeue(stage.job(job), 1.0, failed=True)
         work.await_cancel()
 
-    stage.run(taken_away)
-    assert stage.job(job).status is JobStatus.QUEUED
-    assert stage.keys("results/") == []
+    engine = stage.run(taken_away, None)
+    row = stage.job(job)
+    assert (row.status, row.attempt, row.failures, len(engine.heard)) == (JobStatus.COMPLETED, 2, 1, 2)
+    assert stage.messages() == 0
 
 
 def test_progress_and_phases_reach_the_row_while_running(stage: Stage) -> None:
