@@ -22,6 +22,8 @@ LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 
 SYSTEM_DISK_GIB = 16
 #: The longest visibility timeout SQS accepts.
 MAX_VISIBILITY_S = 12 * 3600
+#: Seconds that a slow start may take, from launch to the first claim: boot, model load, the first look at the queue.
+SLOW_START_S = 300
 #: The image's own timer (instance/systemd/avskrift-max-life.timer) ends every machine half an hour later.
 MAX_LIFE_LIMIT_S = 6 * 3600
 
@@ -58,6 +60,8 @@ class Config:
 
     linger_s: int = 120
     """Seconds an idle instance waits for another job before it powers off; default 120."""
+    idle_limit_s: int = 1200
+    """Seconds after which an instance that owned no job is terminated from outside; default 1200 (20 minutes)."""
     lease_s: int = 90
     """Seconds without a heartbeat after which a job counts as lost; default 90."""
     heartbeat_s: int = 15
@@ -93,6 +97,9 @@ class Config:
     """Days checkpoints are kept in the bucket; default 3."""
     log_retention_days: int = 30
     """Days logs are kept, one of the periods CloudWatch knows; default 30."""
+    alarm_topic_arn: str = ""
+    """SNS topic that is told of alarms: ``max_usd_per_day`` reached, rows edited into nonsense, messages nobody could
+    process. Empty (default): they only show in CloudWatch. Its seven alarms cost 0.10 USD a month each either way."""
     retain_data: bool = True
     """Keep bucket and table when the stack is destroyed (never with ``local``); default true."""
 
@@ -204,6 +211,7 @@ _FORMS: Mapping[str, tuple[str, str]] = {
     "ami_parameter": (r"(/[A-Za-z0-9_.-]+)+", "the path of an SSM parameter such as /avskrift/avskrift/ami"),
     "model": (r"[A-Za-z0-9][\w./-]*", "the name of a model such as kb-whisper-small"),
     "device": (r"auto|cpu|cuda", "auto, cpu or cuda"),
+    "alarm_topic_arn": (r"(arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+)?", "the ARN of an SNS topic, or empty"),
     "default_language": (r"([a-z]{2,3})?", "a language code such as sv, or empty to detect the language"),
 }
 
@@ -254,6 +262,11 @@ def _time_faults(config: Config) -> list[tuple[bool, str]]:
             f'The setting "lease_s" must be at most {MAX_VISIBILITY_S}, as SQS allows.',
         ),
         (
+            config.idle_limit_s <= config.linger_s + SLOW_START_S,
+            f'The setting "idle_limit_s" must be more than {config.linger_s + SLOW_START_S} ("linger_s" and '
+            f"{SLOW_START_S} s for a slow start), or instances end that were about to work.",
+        ),
+        (
             config.max_life_s <= config.lease_s + config.linger_s,
             'The setting "max_life_s" must be longer than "lease_s" and "linger_s" together.',
         ),
@@ -266,6 +279,7 @@ def _time_faults(config: Config) -> list[tuple[bool, str]]:
 
 
 def _data_faults(config: Config) -> list[tuple[bool, str]]:
+    topic_region = (config.alarm_topic_arn.split(":") + [""] * 4)[3]
     address = urlsplit(config.callback_url)
     allowed_schemes = ("https", "http") if config.local else ("https",)
     periods = ", ".join(map(str, LOG_RETENTION_DAYS))
@@ -278,6 +292,10 @@ def _data_faults(config: Config) -> list[tuple[bool, str]]:
         (
             any("/" in host or ":" in host for host in config.allowed_callback_hosts),
             'The setting "allowed_callback_hosts" takes bare host names, without scheme, port or path.',
+        ),
+        (
+            topic_region not in ("", config.region),
+            f'The setting "alarm_topic_arn" must name a topic in {config.region}: alarms reach no other region.',
         ),
         (
             config.log_retention_days not in LOG_RETENTION_DAYS,

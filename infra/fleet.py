@@ -69,7 +69,7 @@ class Fleet(Construct):
                     allow(permissions.READ_OBJECT_ACTIONS, [uploads, results, work]),
                     allow(["s3:PutObject", "s3:AbortMultipartUpload"], [results, work]),
                     # Of a cancelled job; the bucket is versioned, so nothing is destroyed by it.
-                    allow("s3:DeleteObject", [results, work]),
+                    allow("s3:DeleteObject", [work, storage.objects_arn(f"{RESULTS_PREFIX}*/transcript.")]),
                     # Without it a deleted recording answers 403, as a fault of permissions does.
                     allow("s3:ListBucket", storage.bucket.bucket_arn),
                     permissions.allow_job_items(storage.table.table_arn),

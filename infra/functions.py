@@ -1,4 +1,4 @@
-"""The functions: register, capacity and deliver, what wakes each, and what each may do."""
+"""The functions: register, reconcile, capacity and deliver, what wakes each, and what each may do."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import permissions
+from infra.alarms import METRICS_NAMESPACE
 from infra.bundling import lambda_code
 from infra.config import Config
 from infra.fleet import Fleet
@@ -27,6 +28,7 @@ from infra.storage import UPLOADS_PREFIX, Storage
 from infra.webhooks import WebhookSecret
 
 CAPACITY_TIMEOUT_S = 60
+RECONCILE_TIMEOUT_S = 120
 #: Processor share grows with memory: at 512 MB a cold start is bound by the imports no longer.
 MEMORY_MB = 512
 #: Functions at work at one time, so that a burst of uploads leaves room for the others even where an account has ten;
@@ -96,7 +98,7 @@ class Part(Construct):
 
 
 class Functions(Construct):
-    """register, capacity and deliver."""
+    """register, reconcile, capacity and deliver."""
 
     def __init__(self, scope: Construct, construct_id: str, *, surroundings: Surroundings) -> None:
         super().__init__(scope, construct_id)
@@ -105,10 +107,12 @@ class Functions(Construct):
         queues = surroundings.queues
         self.capacity = self._part("Capacity", _capacity(surroundings))
         self.register = self._part("Register", _register(surroundings, self.capacity))
+        self.reconcile = self._part("Reconcile", _reconcile(surroundings, self.capacity))
         self.deliver = self._part("Deliver", _deliver(surroundings))
         _consume(self.register, queues.uploads, REGISTER_BATCH, REGISTER_CONCURRENCY)
         _consume(self.deliver, queues.outbox, DELIVER_BATCH, DELIVER_CONCURRENCY)
         self._wake_capacity()
+        self._wake_reconcile()
 
     def _part(self, construct_id: str, spec: FunctionSpec) -> lambda_.Function:
         return Part(self, construct_id, config=self._surroundings.config, code=self._code, spec=spec).function
@@ -135,6 +139,17 @@ class Functions(Construct):
             targets=[target],
         )
 
+    def _wake_reconcile(self) -> None:
+        """By the clock; the next run looks for what a failed one did not find."""
+        self.reconcile.configure_async_invoke(retry_attempts=0, max_event_age=cdk.Duration.minutes(10))
+        events.Rule(
+            self,
+            "EveryTenMinutes",
+            description="reconcile looks for uploads that no event told of.",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(10)),
+            targets=[targets.LambdaFunction(self.reconcile, retry_attempts=0)],
+        )
+
 
 def _consume(function: lambda_.Function, queue: sqs.Queue, batch_size: int, concurrency: int) -> None:
     function.add_event_source_mapping(
@@ -147,29 +162,57 @@ def _consume(function: lambda_.Function, queue: sqs.Queue, batch_size: int, conc
 
 
 def _register(surroundings: Surroundings, capacity: lambda_.Function) -> FunctionSpec:
-    config, storage, queues = surroundings.config, surroundings.storage, surroundings.queues
+    storage, queues = surroundings.storage, surroundings.queues
     return FunctionSpec(
         part="register",
         description="Makes a job of each uploaded recording.",
         timeout_s=REGISTER_TIMEOUT_S,
-        environment={
-            **_common_environment(surroundings),
-            "AVSKRIFT_CAPACITY_FUNCTION": capacity.function_name,
-            "AVSKRIFT_CALLBACK_URL": config.callback_url,
-            "AVSKRIFT_ALLOWED_CALLBACK_HOSTS": ",".join(config.allowed_callback_hosts),
-            "AVSKRIFT_MAX_SIZE_BYTES": str(config.max_size_bytes),
-            "AVSKRIFT_DEFAULT_LANGUAGE": config.default_language,
-        },
+        environment=_registering_environment(surroundings, capacity),
         statements=[
-            allow(permissions.READ_OBJECT_ACTIONS, storage.objects_arn(UPLOADS_PREFIX)),
-            # Without it a deleted recording answers 403, as a fault of permissions does.
-            allow("s3:ListBucket", storage.bucket.bucket_arn),
+            *_registering_statements(surroundings, capacity),
             permissions.allow_job_items(storage.table.table_arn),
             allow(permissions.CONSUME_ACTIONS, queues.uploads.queue_arn),
-            allow("sqs:SendMessage", [queues.jobs.queue_arn, queues.outbox.queue_arn]),
-            allow("lambda:InvokeFunction", capacity.function_arn),
         ],
     )
+
+
+def _reconcile(surroundings: Surroundings, capacity: lambda_.Function) -> FunctionSpec:
+    storage = surroundings.storage
+    return FunctionSpec(
+        part="reconcile",
+        description="Makes a job of each upload whose event got lost.",
+        timeout_s=RECONCILE_TIMEOUT_S,
+        environment=_registering_environment(surroundings, capacity),
+        statements=[
+            *_registering_statements(surroundings, capacity),
+            permissions.allow_reconciled_items(storage.table.table_arn),
+            allow("s3:ListBucketVersions", storage.bucket.bucket_arn, {"StringEquals": {"s3:prefix": UPLOADS_PREFIX}}),
+        ],
+    )
+
+
+def _registering_environment(surroundings: Surroundings, capacity: lambda_.Function) -> dict[str, str]:
+    """What whoever registers uploads must know, so that a job is the same whoever made it."""
+    config = surroundings.config
+    return {
+        **_common_environment(surroundings),
+        "AVSKRIFT_CAPACITY_FUNCTION": capacity.function_name,
+        "AVSKRIFT_CALLBACK_URL": config.callback_url,
+        "AVSKRIFT_ALLOWED_CALLBACK_HOSTS": ",".join(config.allowed_callback_hosts),
+        "AVSKRIFT_MAX_SIZE_BYTES": str(config.max_size_bytes),
+        "AVSKRIFT_DEFAULT_LANGUAGE": config.default_language,
+    }
+
+
+def _registering_statements(surroundings: Surroundings, capacity: lambda_.Function) -> list[iam.PolicyStatement]:
+    storage, queues = surroundings.storage, surroundings.queues
+    return [
+        allow(permissions.READ_OBJECT_ACTIONS, storage.objects_arn(UPLOADS_PREFIX)),
+        # Without it a deleted recording answers 403, as a fault of permissions does.
+        allow("s3:ListBucket", storage.bucket.bucket_arn),
+        allow("sqs:SendMessage", [queues.jobs.queue_arn, queues.outbox.queue_arn]),
+        allow("lambda:InvokeFunction", capacity.function_arn),
+    ]
 
 
 def _capacity(surroundings: Surroundings) -> FunctionSpec:
@@ -191,6 +234,7 @@ def _capacity(surroundings: Surroundings) -> FunctionSpec:
             "AVSKRIFT_MAX_FAILURES": str(config.max_failures),
             "AVSKRIFT_MAX_USD_PER_DAY": str(config.max_usd_per_day),
             "AVSKRIFT_MAX_LIFE_S": str(config.max_life_s),
+            "AVSKRIFT_IDLE_LIMIT_S": str(config.idle_limit_s),
         },
         statements=[
             allow([*permissions.ITEM_ACTIONS, "dynamodb:DeleteItem"], storage.table.table_arn),
@@ -230,7 +274,7 @@ def _common_environment(surroundings: Surroundings) -> dict[str, str]:
         "AVSKRIFT_JOBS_QUEUE_URL": queues.jobs.queue_url,
         "AVSKRIFT_OUTBOX_QUEUE_URL": queues.outbox.queue_url,
         "AVSKRIFT_JOB_TTL_DAYS": str(config.job_ttl_days),
-        "POWERTOOLS_METRICS_NAMESPACE": "avskrift",
+        "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
     }
     return {**environment, "AVSKRIFT_INSECURE_CALLBACKS": "1"} if config.local else environment
 

@@ -10,10 +10,12 @@ from typing import Any
 
 from aws_cdk import aws_iam as iam
 
-#: Single items and transactions over them.
+#: Single items, and transactions over them: those need no action of their own.
 ITEM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem")
 #: Keys of what register, deliver and agents write; launches, the lease and the fleet's memory are capacity's alone.
 JOB_ITEM_KEYS = ("job#*", "outbox#*")
+#: Where reconcile keeps its place in the bucket (avskrift.jobs.reconcile.CURSOR_PK).
+RECONCILE_CURSOR_KEY = "fleet#reconcile"
 #: What an SQS event source mapping does in the name of its function.
 CONSUME_ACTIONS = (
     "sqs:ReceiveMessage",
@@ -39,12 +41,18 @@ def allow(
 
 
 def allow_job_items(table_arn: str) -> iam.PolicyStatement:
-    """Reading and writing jobs and outbox entries, and no other item of the table.
+    """Reading and writing jobs and outbox entries, and no other item of the table."""
+    return _allow_items(ITEM_ACTIONS, JOB_ITEM_KEYS, table_arn)
 
-    ``ForAllValues`` is also true of a request without keys; the actions here always carry one.
-    """
-    condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(JOB_ITEM_KEYS)}}
-    return allow(ITEM_ACTIONS, table_arn, condition)
+
+def allow_reconciled_items(table_arn: str) -> iam.PolicyStatement:
+    """The same, many at once, and reconcile's own cursor."""
+    return _allow_items((*ITEM_ACTIONS, "dynamodb:BatchGetItem"), (*JOB_ITEM_KEYS, RECONCILE_CURSOR_KEY), table_arn)
+
+
+def _allow_items(actions: Sequence[str], keys: Sequence[str], table_arn: str) -> iam.PolicyStatement:
+    """``ForAllValues`` is also true of a request without keys; the actions here always carry one."""
+    return allow(actions, table_arn, {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}})
 
 
 def policy(statements: Sequence[iam.PolicyStatement]) -> dict[str, iam.PolicyDocument]:

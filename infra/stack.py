@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 from constructs import Construct
 
+from infra.alarms import Alarms
 from infra.config import Config
 from infra.fleet import DEPLOYMENT_TAG, AgentResources, Fleet
 from infra.functions import Functions, Surroundings
@@ -37,6 +38,8 @@ class AvskriftStack(cdk.Stack):
             config=config, storage=storage, queues=queues, secret=secret, network=network, fleet=fleet
         )
         functions = Functions(self, "Functions", surroundings=surroundings)
+        dead_letters = {"uploads": queues.uploads_dlq, "jobs": queues.jobs_dlq, "outbox": queues.outbox_dlq}
+        Alarms(self, "Alarms", config=config, dead_letters=dead_letters)
         self._outputs(
             {
                 "Deployment": config.name,
@@ -50,6 +53,7 @@ class AvskriftStack(cdk.Stack):
                 "OutboxDlqUrl": queues.outbox_dlq.queue_url,
                 "RegisterFunction": functions.register.function_name,
                 "CapacityFunction": functions.capacity.function_name,
+                "ReconcileFunction": functions.reconcile.function_name,
                 "DeliverFunction": functions.deliver.function_name,
                 "LaunchTemplateId": fleet.launch_template.ref,
                 "AmiParameter": config.ami_parameter,

@@ -46,6 +46,7 @@ def capacity_settings(env: Environment) -> CapacitySettings:
         max_failures=env.integer("MAX_FAILURES"),
         max_usd_per_day=env.number("MAX_USD_PER_DAY"),
         max_life_s=env.number("MAX_LIFE_S"),
+        idle_limit_s=env.number("IDLE_LIMIT_S"),
     )
     return CapacitySettings(
         jobs_queue_url=env.text("JOBS_QUEUE_URL"),

@@ -60,6 +60,13 @@ def test_the_images_timer_ends_a_machine_only_after_its_own_limit() -> None:
     assert int(hours) * 3600 + int(minutes) * 60 > MAX_LIFE_LIMIT_S
 
 
+def test_an_instance_may_be_slow_to_start_and_linger_before_it_counts_as_idle() -> None:
+    assert Config.from_context({"linger_s": 600, "idle_limit_s": 901}).idle_limit_s == 901
+
+    with pytest.raises(ConfigurationError, match='"idle_limit_s" must be more than 900'):
+        Config.from_context({"linger_s": 600, "idle_limit_s": 900})
+
+
 def test_callbacks_without_tls_are_for_the_local_cloud_only() -> None:
     assert Config.from_context({"local": True, "callback_url": "http://127.0.0.1:8000/"}).callback_url
 
@@ -94,11 +101,14 @@ def test_callbacks_without_tls_are_for_the_local_cloud_only() -> None:
         ("linger_s", -1),
         ("lease_s", 44),
         ("lease_s", 50_000),
+        ("idle_limit_s", 420),
         ("max_life_s", 200),
         ("max_life_s", 21_601),
         ("callback_url", "example.org"),
         ("allowed_callback_hosts", "https://example.org"),
         ("log_retention_days", 31),
+        ("alarm_topic_arn", "on-call"),
+        ("alarm_topic_arn", "arn:aws:sns:eu-west-1:123456789012:on-call"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_one_sentence_that_names_it(key: str, value: object) -> None:

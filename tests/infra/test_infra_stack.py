@@ -11,6 +11,8 @@ import pytest
 from aws_cdk.assertions import Match, Template
 
 from avskrift.client import REGISTRATION_TIMEOUT_S
+from avskrift.jobs.layout import UPLOADS_PREFIX
+from avskrift.jobs.reconcile import CURSOR_PK
 from instance.settings import AgentSettings
 from lambdas.environment import Environment
 from lambdas.settings import capacity_settings, launch_settings, register_settings
@@ -19,7 +21,8 @@ Resources = Mapping[str, Any]
 
 OUTPUTS = set(
     "Deployment BucketName TableName UploadsQueueUrl UploadsDlqUrl JobsQueueUrl JobsDlqUrl OutboxQueueUrl OutboxDlqUrl "
-    "RegisterFunction CapacityFunction DeliverFunction LaunchTemplateId AmiParameter SecretId SubnetIds".split()
+    "RegisterFunction ReconcileFunction CapacityFunction DeliverFunction LaunchTemplateId AmiParameter SecretId "
+    "SubnetIds".split()
 )
 
 
@@ -182,7 +185,43 @@ def test_capacity_is_woken_by_the_clock_and_by_spot_notices(template: Template) 
     )
 
 
-@pytest.mark.parametrize("part", ["register", "capacity", "deliver"])
+def rule_that_wakes(resources: Resources, part: str, **pattern: Any) -> Any:
+    """The one rule with these properties whose only target is the function, which it may call."""
+    (name,) = [name for name in of_type(resources, "AWS::Lambda::Function") if part in name]
+    arn = {"Fn::GetAtt": [name, "Arn"]}
+    ((rule_name, rule),) = [
+        (key, each)
+        for key, each in of_type(resources, "AWS::Events::Rule").items()
+        if pattern.items() <= each.items() and [target["Arn"] for target in each["Targets"]] == [arn]
+    ]
+    callers = [
+        each["SourceArn"]
+        for each in of_type(resources, "AWS::Lambda::Permission").values()
+        if each["FunctionName"] == arn and each["Principal"] == "events.amazonaws.com"
+    ]
+    assert {"Fn::GetAtt": [rule_name, "Arn"]} in callers
+    return rule
+
+
+def test_a_spot_notice_reaches_capacity_as_ec2_wrote_it(resources: Resources) -> None:
+    notices = ["EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"]
+    rule = rule_that_wakes(resources, "Capacity", EventPattern={"source": ["aws.ec2"], "detail-type": notices})
+
+    assert not {"Input", "InputPath", "InputTransformer"} & set(rule["Targets"][0])
+
+
+def test_reconcile_looks_every_ten_minutes_and_is_not_repeated(template: Template, resources: Resources) -> None:
+    rule = rule_that_wakes(resources, "Reconcile", ScheduleExpression="rate(10 minutes)")
+
+    assert rule["Targets"][0]["RetryPolicy"]["MaximumRetryAttempts"] == 0
+    assert only(resources, "AWS::Lambda::Function", "Reconcile")["Timeout"] < 600
+    (function,) = [name for name in of_type(resources, "AWS::Lambda::Function") if "Reconcile" in name]
+    template.has_resource_properties(
+        "AWS::Lambda::EventInvokeConfig", {"FunctionName": {"Ref": function}, "MaximumRetryAttempts": 0}
+    )
+
+
+@pytest.mark.parametrize("part", ["register", "reconcile", "capacity", "deliver"])
 def test_each_function_logs_to_its_own_group_and_may_write_to_no_other(resources: Resources, part: str) -> None:
     function = only(resources, "AWS::Lambda::Function", part.capitalize())
     group = function["LoggingConfig"]["LogGroup"]["Ref"]
@@ -203,10 +242,14 @@ def test_functions_find_all_their_settings_in_their_environment(resources: Resou
         )
 
     assert register_settings(environment("Register")).max_size_bytes == 20 * 1024**3
+    assert register_settings(environment("Reconcile")) == register_settings(environment("Register"))
     assert capacity_settings(environment("Capacity")).limits.max_instances == 5
+    assert capacity_settings(environment("Capacity")).limits.idle_limit_s == 1200
     assert launch_settings(environment("Capacity")).instance_types == ("g4dn.xlarge", "g6.xlarge", "g5.xlarge")
     assert environment("Deliver").text("SECRET_ID")
     assert environment("Register").text("CAPACITY_FUNCTION")
+    assert environment("Reconcile").text("CAPACITY_FUNCTION")
+    assert environment("Reconcile").text("BUCKET")
     assert not environment("Deliver").insecure_callbacks
 
 
@@ -215,8 +258,9 @@ def test_deliver_may_send_to_the_queue_that_wakes_it(resources: Resources) -> No
     assert "RecursiveLoop" not in only(resources, "AWS::Lambda::Function", "Capacity")
 
 
-def test_register_waits_for_no_instance(resources: Resources) -> None:
-    role = only(resources, "AWS::IAM::Role", "RegisterRole")
+@pytest.mark.parametrize("part", ["Register", "Reconcile"])
+def test_whoever_registers_waits_for_no_instance(resources: Resources, part: str) -> None:
+    role = only(resources, "AWS::IAM::Role", f"{part}Role")
 
     assert "lambda:InvokeFunction" in actions(role)
     assert not {action for action in actions(role) if action.startswith(("ec2:", "iam:", "ssm:"))}
@@ -224,7 +268,7 @@ def test_register_waits_for_no_instance(resources: Resources) -> None:
 
 def test_no_role_has_an_action_with_a_wildcard(resources: Resources) -> None:
     roles = of_type(resources, "AWS::IAM::Role")
-    assert len(roles) == 4
+    assert len(roles) == 5
     for role in roles.values():
         assert not [action for action in actions(role) if "*" in action]
 
@@ -244,15 +288,13 @@ def test_an_instance_can_do_nothing_to_ec2(resources: Resources) -> None:
     assert not {action for action in actions(only(resources, "AWS::IAM::Role", "AgentRole")) if "ec2" in action}
 
 
-def test_an_instance_writes_no_uploads_and_destroys_nothing(resources: Resources) -> None:
+def test_an_instance_writes_no_uploads_and_deletes_only_checkpoints_and_transcripts(resources: Resources) -> None:
     role = only(resources, "AWS::IAM::Role", "AgentRole")
+    deletable = json.loads(resources_for(role, "s3:DeleteObject"))[0]
 
     assert "uploads/" in resources_for(role, "s3:GetObject")
     assert "uploads/" not in resources_for(role, "s3:PutObject")
-    deletable = resources_for(role, "s3:DeleteObject")
-    assert "work/" in deletable
-    assert "results/" in deletable, "a cancelled job leaves no results"
-    assert "uploads/" not in deletable
+    assert [each["Fn::Join"][1][-1] for each in deletable] == ["/work/*", "/results/*/transcript.*"]
     assert "s3:DeleteObjectVersion" not in actions(role)
 
 
@@ -265,6 +307,31 @@ def test_what_meets_strangers_writes_jobs_and_webhooks_but_no_launch_or_lease(re
     assert set(items["Action"]) <= {
         f"dynamodb:{verb}" for verb in ("GetItem", "PutItem", "UpdateItem", "ConditionCheckItem")
     }
+
+
+def test_reconcile_may_do_what_register_may_and_find_what_lacks_a_row(resources: Resources) -> None:
+    register, reconcile = (only(resources, "AWS::IAM::Role", f"{part}Role") for part in ("Register", "Reconcile"))
+    consuming = {f"sqs:{verb}" for verb in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")}
+
+    assert actions(reconcile) - actions(register) == {"s3:ListBucketVersions", "dynamodb:BatchGetItem"}
+    assert actions(register) - actions(reconcile) == {*consuming, "sqs:GetQueueAttributes"}
+    for action in ("s3:GetObject", "sqs:SendMessage", "lambda:InvokeFunction"):
+        assert resources_for(reconcile, action) == resources_for(register, action)
+
+
+def test_reconcile_lists_only_uploads(resources: Resources) -> None:
+    role = only(resources, "AWS::IAM::Role", "ReconcileRole")
+    (listing,) = [each for each in statements(role) if each["Action"] == "s3:ListBucketVersions"]
+
+    assert listing["Condition"] == {"StringEquals": {"s3:prefix": UPLOADS_PREFIX}}
+
+
+def test_reconcile_writes_jobs_webhooks_and_its_own_cursor_only(resources: Resources) -> None:
+    role = only(resources, "AWS::IAM::Role", "ReconcileRole")
+    (items,) = [each for each in statements(role) if "dynamodb" in json.dumps(each["Action"])]
+
+    keys = ["job#*", "outbox#*", CURSOR_PK]
+    assert items["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
 
 
 def test_capacity_reads_and_writes_every_item(resources: Resources) -> None:
@@ -394,7 +461,7 @@ def test_webhook_secret_is_generated_from_letters_and_digits(template: Template)
 
 
 def test_no_function_of_cdks_own_comes_along(template: Template) -> None:
-    template.resource_count_is("AWS::Lambda::Function", 3)
+    template.resource_count_is("AWS::Lambda::Function", 4)
     assert not template.find_resources("Custom::S3BucketNotifications")
 
 

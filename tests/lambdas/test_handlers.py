@@ -63,6 +63,7 @@ def functions(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
         "MAX_FAILURES": "3",
         "MAX_USD_PER_DAY": "50",
         "MAX_LIFE_S": "21600",
+        "IDLE_LIMIT_S": "1200",
         "MAX_SIZE_BYTES": "1000000",
         "JOB_TTL_DAYS": "90",
         "CALLBACK_URL": "http://127.0.0.1:9/nobody",
