@@ -110,7 +110,10 @@ class Ending:
         def give_back() -> None:
             self._services.queue.give_back(self._claim.receipt, after_s)
 
-        self._try("its message could not be returned", lambda: bounded(self._services.hand_back_s, give_back))
+        def insist_on_it() -> None:
+            insist(f"job {self._claim.job.job_id}: return of its message", give_back, self._patience())
+
+        self._try("its message could not be returned", lambda: bounded(self._services.hand_back_s, insist_on_it))
 
     def _delete_message(self) -> None:
         """One that stays comes again, and is dropped by whoever finds nothing to claim."""

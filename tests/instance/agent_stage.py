@@ -79,13 +79,19 @@ class ScriptedEngine:
         return Transcript("sv", 2.0, 1.5, "scripted", (Segment(0.0, 1.5, "Hej världen."),))
 
 
-class FaultyClient:
-    """A client of AWS one of whose methods does something else: ``before`` may raise, or act first."""
+def nothing(*_: Any, **__: Any) -> None: ...
 
-    def __init__(self, client: Any, method: str, before: Callable[..., None]) -> None:
+
+class FaultyClient:
+    """A client of AWS one of whose methods meets a fault: ``before`` it does anything, or ``after`` it has done it."""
+
+    def __init__(
+        self, client: Any, method: str, before: Callable[..., None] = nothing, after: Callable[..., None] = nothing
+    ) -> None:
         self._client = client
         self._method = method
         self._before = before
+        self._after = after
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._client, name)
@@ -94,9 +100,28 @@ class FaultyClient:
 
         def call(*arguments: Any, **options: Any) -> Any:
             self._before(*arguments, **options)
-            return real(*arguments, **options)
+            answer = real(*arguments, **options)
+            self._after(*arguments, **options)
+            return answer
 
         return call
+
+
+class Outage:
+    """Raises ``fault`` at the first ``times`` calls, of those that ``strikes`` is true for; counts these."""
+
+    def __init__(self, fault: Exception, times: int, strikes: Callable[..., bool] = lambda *_, **__: True) -> None:
+        self.fault = fault
+        self.times = times
+        self.calls = 0
+        self._strikes = strikes
+
+    def __call__(self, *arguments: Any, **request: Any) -> None:
+        if not self._strikes(*arguments, **request):
+            return
+        self.calls += 1
+        if self.calls <= self.times:
+            raise self.fault
 
 
 def refusal(code: str, status: int = 400) -> ClientError:
