@@ -12,6 +12,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,14 +24,15 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from avskrift.errors import AvskriftError, ConfigurationError
-from avskrift.jobs.cancel import NoSuchJob
+from avskrift.jobs.cancel import NoSuchJob, cancel_job
 from avskrift.jobs.layout import UPLOADS_PREFIX, job_id_for
-from avskrift.jobs.model import Job, JobStatus
+from avskrift.jobs.model import Job, JobStatus, MalformedRow
 from avskrift.jobs.options import METADATA_PREFIX
 from avskrift.jobs.table import JobTable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 DEFAULT_DEPLOYMENT = "avskrift"
 POLL_S = 1.0
@@ -51,10 +53,11 @@ class Place:
 
     bucket: str
     table: str
+    outbox_queue_url: str
 
     @classmethod
     def from_outputs(cls, outputs: Mapping[str, str]) -> Place:
-        return cls(bucket=outputs["BucketName"], table=outputs["TableName"])
+        return cls(bucket=outputs["BucketName"], table=outputs["TableName"], outbox_queue_url=outputs["OutboxQueueUrl"])
 
 
 class Client:
@@ -66,6 +69,7 @@ class Client:
         self._poll_s = poll_s
         self._s3: S3Client = session.client("s3", config=Config(signature_version="s3v4"))
         self._table = JobTable(session.client("dynamodb"), place.table)
+        self._sqs: SQSClient = session.client("sqs")
 
     @classmethod
     def connect(cls, deployment: str = DEFAULT_DEPLOYMENT, session: boto3.Session | None = None) -> Client:
@@ -96,7 +100,17 @@ class Client:
         return job_id_for(self._place.bucket, key, version_id)
 
     def find(self, job_id: str) -> Job | None:
-        return self._table.get(job_id)
+        """The job, or None; ``MalformedRow`` if its row was edited into nonsense."""
+        with _naming(job_id):
+            return self._table.get(job_id)
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job that waits or runs; again on a cancelled one changes nothing.
+
+        Raises ``NoSuchJob``, ``AlreadyEnded``, ``MalformedRow``.
+        """
+        with _naming(job_id):
+            return cancel_job(self._table, self._sqs, self._place.outbox_queue_url, job_id, time.time())
 
     def job(self, job_id: str) -> Job:
         found = self.find(job_id)
@@ -140,6 +154,18 @@ class Client:
             paths[name] = folder / Path(key).name
             self._s3.download_file(self._place.bucket, key, str(paths[name]))
         return paths
+
+
+@contextmanager
+def _naming(job_id: str) -> Iterator[None]:
+    """Of many jobs, say which one it is whose row can't be read, and what comes of that."""
+    try:
+        yield
+    except MalformedRow as error:
+        raise MalformedRow(
+            f"Job {job_id} can't be read. {error.message} Somebody changed it by hand; unless it had ended before, the "
+            "deployment ends it as failed: upload the recording again."
+        ) from error
 
 
 def metadata_of(options: Mapping[str, Any]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +10,13 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from avskrift.cli.terminal import err, out, show_table
-from avskrift.errors import BadOptions
+from avskrift.cli.job_view import clock, job_lines, printable, status_text
+from avskrift.cli.terminal import complain, err, out, show_table
+from avskrift.errors import AvskriftError, BadOptions
 from avskrift.local.settings import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
     from avskrift.client import Client
-    from avskrift.jobs.model import Job
 
 DeploymentOption = Annotated[
     str, typer.Option(envvar="AVSKRIFT_DEPLOYMENT", help="Name of the deployment (its stack).", show_default=True)
@@ -92,23 +91,79 @@ def list_jobs(
         return
     table = Table("job", "status", "changed (UTC)", "attempt", "recording", box=None, pad_edge=False)
     for job in jobs:
-        table.add_row(job.job_id, _status_text(job), _clock(job.status_at), str(job.attempt), repr(job.key)[1:-1])
+        table.add_row(job.job_id, status_text(job), clock(job.status_at), str(job.attempt), printable(job.key))
     show_table(table)
 
 
 @jobs_app.command("show")
 def show_job(
     job_id: Annotated[str, typer.Argument(help="The id that submit printed.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as one JSON object.")] = False,
     deployment: DeploymentOption = "avskrift",
     local: LocalOption = False,
     cloud_dir: CloudDirOption = DEFAULT_FOLDER,
 ) -> None:
-    """Show one job as JSON: status, progress, phases, result, error.
+    """Show one job: status, attempts, phases, launches, result, error.
 
-    Example: avskrift jobs show 6rltmukcmqxwxbmv5v7b4lq2wy
+    Launches are what was tried to get it an instance, and what each instance type and zone answered.
+
+    Examples:
+
+        avskrift jobs show 6rltmukcmqxwxbmv5v7b4lq2wy
+
+        avskrift jobs show 6rltmukcmqxwxbmv5v7b4lq2wy --json
     """
     job = _connect(deployment, cloud_dir if local else None).job(job_id)
-    typer.echo(json.dumps(job.to_dict(), ensure_ascii=False, indent=2))
+    if as_json:
+        typer.echo(json.dumps(job.to_dict(), ensure_ascii=False, indent=2))
+        return
+    for line in job_lines(job):
+        out.print(line)
+
+
+@jobs_app.command("cancel")
+def cancel_jobs(
+    job_ids: Annotated[list[str], typer.Argument(metavar="JOB_ID", help="Ids as submit and list print them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line: the job, or its error.")] = False,
+    deployment: DeploymentOption = "avskrift",
+    local: LocalOption = False,
+    cloud_dir: CloudDirOption = DEFAULT_FOLDER,
+) -> None:
+    """Cancel jobs that wait or run.
+
+    One that waits never starts; one that runs stops at its next heartbeat; one that was cancelled before stays so. The
+    exit code is 1 if one could not be cancelled.
+
+    Examples:
+
+        avskrift jobs cancel 6rltmukcmqxwxbmv5v7b4lq2wy
+
+        avskrift jobs list --status queued --json | jq -r .job_id | xargs avskrift jobs cancel
+    """
+    client = _connect(deployment, cloud_dir if local else None)
+    done = [_cancel(client, job_id, as_json) for job_id in job_ids]
+    if not all(done):
+        raise typer.Exit(1)
+
+
+def _cancel(client: Client, job_id: str, as_json: bool) -> bool:
+    """Cancel one job and say what became of it; whether it is cancelled."""
+    from avskrift.jobs.outbox import summary
+
+    try:
+        job = client.cancel(job_id)
+    except AvskriftError as error:
+        if as_json:
+            typer.echo(json.dumps({"job_id": job_id, "error": {"code": error.code, "message": error.message}}))
+        else:
+            complain(error)
+        return False
+    if as_json:
+        typer.echo(json.dumps(summary(job), ensure_ascii=False))
+    else:
+        worker = f"; {job.instance_id} stops working on it at its next heartbeat" if job.instance_id else ""
+        out.print(f"Job {job_id} is cancelled{worker}.")
+    return True
 
 
 def _connect(deployment: str, cloud_dir: Path | None) -> Client:
@@ -176,15 +231,3 @@ def _status(text: str | None) -> Any:
         return JobStatus(text)
     except ValueError as error:
         raise BadOptions(f"There is no status {text!r}: use one of {', '.join(JobStatus)}.") from error
-
-
-def _status_text(job: Job) -> str:
-    if job.error:
-        return f"{job.status.value} ({job.error.code})"
-    if job.progress and job.progress.total_s and not job.is_terminal:
-        return f"{job.status.value} {100 * job.progress.done_s / job.progress.total_s:.0f}%"
-    return job.status.value
-
-
-def _clock(epoch_s: float) -> str:
-    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%d %H:%M:%S")

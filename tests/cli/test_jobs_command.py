@@ -19,14 +19,8 @@ from avskrift.jobs.model import Job
 ODD_NAME = "a [/b] [red]x[/red] x:100:y.ogg"
 ODD_FILE = "a [b] [red]x x:100:y.ogg"
 
+pytestmark = pytest.mark.usefixtures("stack")
 runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def stack(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The deployment stands for the stack that would be looked up, on a terminal wide enough for a table."""
-    monkeypatch.setattr(Client, "connect", lambda _: Client(Place("recordings", "jobs")))
-    monkeypatch.setenv("COLUMNS", "200")
 
 
 @pytest.fixture
@@ -42,8 +36,9 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def test_a_key_that_looks_like_markup_is_listed_as_it_is(odd_job: Job) -> None:
+def test_a_key_that_looks_like_markup_is_shown_as_it_is(odd_job: Job) -> None:
     assert f"uploads/{ODD_NAME}" in run("jobs", "list")
+    assert f"uploads/{ODD_NAME}" in run("jobs", "show", odd_job.job_id)
 
 
 def test_json_holds_the_key_as_it_is(odd_job: Job) -> None:
@@ -51,7 +46,7 @@ def test_json_holds_the_key_as_it_is(odd_job: Job) -> None:
 
     assert json.loads(line)["job_id"] == odd_job.job_id
     assert odd_job.key in line
-    assert json.loads(run("jobs", "show", odd_job.job_id))["key"] == odd_job.key
+    assert json.loads(run("jobs", "show", "--json", odd_job.job_id))["key"] == odd_job.key
 
 
 def test_submit_shows_a_name_that_looks_like_markup_as_it_is(
@@ -74,4 +69,4 @@ def test_a_job_that_never_appears_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(client, "REGISTRATION_TIMEOUT_S", 0.0)
 
     with pytest.raises(NoSuchJob, match="was not registered"):
-        Client(Place("recordings", "jobs"), poll_s=0.001).wait("nothing")
+        Client(Place("recordings", "jobs", "outbox"), poll_s=0.001).wait("nothing")

@@ -29,7 +29,7 @@ def test_submit_waits_and_saves_the_results(chain: Any, tmp_path: Path) -> None:
     job_id = saved[0].parent.name
     listed = avskrift(chain, "jobs", "list", "--json", "--status", "completed")
     assert job_id in {json.loads(line)["job_id"] for line in listed.stdout.splitlines()}
-    shown = json.loads(avskrift(chain, "jobs", "show", job_id).stdout)
+    shown = json.loads(avskrift(chain, "jobs", "show", "--json", job_id).stdout)
     assert (shown["status"], shown["options"]["language"]) == ("completed", "en")
 
 

@@ -1,0 +1,18 @@
+"""The deployment that commands find, in moto."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from avskrift.client import Client, Place
+
+
+@pytest.fixture
+def stack(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The deployment stands for the stack that would be looked up, on a terminal wide enough for a table."""
+    place = Place(deployment.bucket, deployment.table.name, deployment.outbox_queue_url)
+    monkeypatch.setattr(Client, "connect", lambda _: Client(place))
+    monkeypatch.setenv("COLUMNS", "200")
+    return deployment
