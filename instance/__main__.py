@@ -165,10 +165,14 @@ def run(booted_at: float) -> None:
     identity = Identity.read(metadata)
     log.info("instance %s (%s, %s)", identity.instance_id, identity.instance_type, identity.market)
     engines = Engines(settings.model, settings.device)
-    try:
+
+    def engine_for(model: str | None) -> Engine:
         with time_limit(MODEL_LOAD_LIMIT_S, "loading the model"):
-            engines.engine_for(None)  # claim nothing before the model is known to load
-        agent = life.agent = Agent(services_for(settings, identity, engines.engine_for, booted_at))
+            return engines.engine_for(model)
+
+    try:
+        engine_for(None)  # claim nothing before the model is known to load
+        agent = life.agent = Agent(services_for(settings, identity, engine_for, booted_at))
         stop_on_signals(agent)
         with watch_for(agent, poll_s=min(POLL_S, settings.heartbeat_s)):
             agent.run()

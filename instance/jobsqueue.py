@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-MAX_WAIT_S = 20
-"""The longest long poll SQS allows."""
+MAX_WAIT_S = 5
+"""A long poll. SQS allows 20 s, but this is also how long an idle agent takes to notice that it must go."""
 
 
 @dataclass(frozen=True, slots=True)
