@@ -20,7 +20,7 @@ from avskrift.jobs.fleet_model import FleetSettings
 from bench.simulation import scenario as scenarios
 from bench.simulation.measure import summary
 from bench.simulation.plot import plot
-from bench.simulation.report import table
+from bench.simulation.report import markdown, table
 from bench.simulation.scenario import Scenario
 from bench.simulation.world import Simulation
 
@@ -70,6 +70,9 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
     plot_to: Annotated[
         Path | None, typer.Option("--plot", dir_okay=False, help="Draw latency and cost over uploads a day (SVG).")
     ] = None,
+    markdown_to: Annotated[
+        Path | None, typer.Option("--markdown", dir_okay=False, help="Write the tables of docs/scaling.md.")
+    ] = None,
 ) -> None:
     """Let the deployment's own fleet policy run a modelled day, and say how long, how much, and what gets in the way.
 
@@ -107,6 +110,8 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
     runs = [_run(fitted(base, count, kind)) for count in uploads_per_day for kind in fleets]
     if plot_to:
         plot_to.write_text(plot(runs), encoding="utf-8")
+    if markdown_to:
+        markdown_to.write_text(markdown(runs), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps({"runs": runs}, ensure_ascii=False, indent=2))
     else:

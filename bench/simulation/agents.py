@@ -64,6 +64,7 @@ class Agent:
         self._attempt = 0
         self._claimed_at = 0.0
         self._is_going = False
+        self._ended_at = -1.0
         self.silent_from: float | None = None
         """Since when nobody does anything here: what the instance costs from then on has leaked."""
 
@@ -136,7 +137,9 @@ class Agent:
         self._speed = work.real_time_factors[self._instance.instance_type] * world.rng.lognormvariate(
             0, work.speed_sigma
         )
-        self._ready_s = work.overhead_s / 2 + row.job.size_bytes / work.download_bytes_per_s
+        is_fetched = self._ended_at == world.loop.now  # ahead, while the job before was decoded
+        download_s = 0.0 if is_fetched else row.job.size_bytes / work.download_bytes_per_s
+        self._ready_s = work.overhead_s / 2 + download_s
         if row.ends_badly == "bad_media":
             world.loop.after(self._ready_s, self._end_attempt, self._turn, JobStatus.FAILED)
         elif row.ends_badly == "crashing":
@@ -153,7 +156,7 @@ class Agent:
         self._tally.busy_s += world.loop.now - self._claimed_at
         if row is None:
             self._tally.stale_finishes += 1
-            self._drop()
+            self._withdraw()
             return
         world.table.finish(row.job, status)
         self._turn += 1
@@ -175,10 +178,18 @@ class Agent:
         if self._message:
             self._world.queue.delete(self._message)
         self._message = self._row = None
+        self._ended_at = self._world.loop.now
         if self._is_going or self._is_one_shot:
             self._power_off()
         else:
             self._poll()
+
+    def _withdraw(self) -> None:
+        """The job went on without us; its message may be the only one if it is queued."""
+        if self._row and self._message and self._row.job.status is JobStatus.QUEUED:
+            self._return_message(0.0)
+        else:
+            self._drop()
 
     def _crash(self, turn: int) -> None:
         if self._turn == turn and not self._is_over():
@@ -189,7 +200,7 @@ class Agent:
         """A fault of ours: back to the queue, or the end when it was the last allowed one."""
         world, row = self._world, self._owned_row()
         if row is None:
-            self._drop()
+            self._withdraw()
             return
         failures = row.job.failures + 1
         if failures < world.scenario.limits.max_failures:
@@ -231,7 +242,7 @@ class Agent:
             return
         row = self._owned_row()
         if row is None:
-            self._drop()
+            self._withdraw()
             return
         self._keep(row, self._world.loop.now)
         self._tally.busy_s += self._world.loop.now - self._claimed_at

@@ -32,10 +32,26 @@ ROWS: dict[str, Callable[[Run], str]] = {
     "webhooks abandoned": lambda run: str(run["webhooks"]["abandoned"]),
     "λ capacity: passes, longest": lambda run: f"{run['capacity']['passes']:,}, {run['capacity']['peak_s']:.1f} s",
     "messages sent again though none was lost": lambda run: f"{run['capacity']['actions'].get('Resend', 0):,}",
-    "nearest limit": lambda run: limit_words(run["limits"][0]),
-    "the next": lambda run: limit_words(run["limits"][1]),
+    "nearest setting": lambda run: limit_words(_nearest(run, is_setting=True)),
+    "nearest limit of AWS or of the code": lambda run: limit_words(_nearest(run, is_setting=False)),
     "promises broken": lambda run: str(len(run["violations"])),
 }
+COLUMNS = {
+    "p50": "upload → webhook, p50",
+    "p95": "upload → webhook, p95",
+    "p99": "upload → webhook, p99",
+    "ended, p99": "upload → job ended, p99",
+    "USD a file": "USD per file",
+    "USD an audio hour": "USD per audio hour",
+    "instances launched": "instances launched",
+    "hours, on spot": "instance hours, on spot",
+    "at work": "  of them at work",
+    "lost": "jobs lost",
+    "leaked s": "leaked instance seconds",
+    "nearest setting": "nearest setting",
+    "nearest limit of AWS or of the code": "nearest limit of AWS or of the code",
+}
+"""Head of each column, and the row of ``ROWS`` that fills it."""
 
 
 def table(runs: Sequence[Run]) -> Table:
@@ -56,6 +72,11 @@ def limit_words(limit: dict[str, Any]) -> str:
     return f"{limit['name']}: {limit['used']:,.3g} of {limit['allowed']:,.6g} {limit['unit']}"
 
 
+def _nearest(run: Run, *, is_setting: bool) -> dict[str, Any]:
+    found: dict[str, Any] = next(limit for limit in run["limits"] if limit["is_setting"] is is_setting)
+    return found
+
+
 def _title(runs: Sequence[Run]) -> str:
     first = runs[0]
     days = "a day" if first["days"] == 1 else f"{first['days']} days"
@@ -66,3 +87,39 @@ def _duration(seconds: float) -> str:
     if seconds < 600:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
+
+
+def markdown(runs: Sequence[Run]) -> str:
+    """The two tables of ``docs/scaling.md``: what each scale takes, and how near it comes to each limit."""
+    lines = [
+        _row("uploads a day", "fleet", "max_instances", *COLUMNS),
+        _row(*("---:" for _ in range(len(COLUMNS) + 3))),
+    ]
+    for run in runs:
+        cells = (f"{run['uploads_per_day']:,}", run["fleet"], f"{run['max_instances']:,}")
+        lines.append(_row(*cells, *(ROWS[name](run) for name in COLUMNS.values())))
+    names = sorted({limit["name"] for run in runs for limit in run["limits"]})
+    lines += ["", _row("limit", *(f"{run['uploads_per_day']:,} {run['fleet']}" for run in runs))]
+    lines.append(_row("---", *("---:" for _ in runs)))
+    for name in names:
+        found = [next(limit for limit in run["limits"] if limit["name"] == name) for run in runs]
+        lines.append(_row(f"{name} ({_allowance(found)})", *(_share(limit["share"]) for limit in found)))
+    return "\n".join(lines) + "\n"
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _allowance(found: Sequence[dict[str, Any]]) -> str:
+    """The limit itself where all runs share it."""
+    allowed = {limit["allowed"] for limit in found}
+    unit = found[0]["unit"]
+    if len(allowed) > 1:
+        return f"as set, {unit}"
+    (value,) = allowed
+    return unit if value == 1.0 else f"{value:,.6g} {unit}"
+
+
+def _share(share: float) -> str:
+    return f"**{share:.0%}**" if share >= 1 else f"{share:.2%}" if share < 0.1 else f"{share:.0%}"

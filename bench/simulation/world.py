@@ -20,8 +20,8 @@ from bench.simulation.uploads import Uploads
 from bench.simulation.weather import Weather
 from bench.simulation.webhooks import Outbox
 
-DRAIN_S = 5 * DAY_S
-"""After the last day: longer than the last webhook is tried (77 hours)."""
+DRAIN_S = 10 * DAY_S
+"""After the last day: longer than a webhook is tried (77 hours), and than any backlog here takes."""
 
 NO_QUOTA = 1_000_000
 
@@ -30,22 +30,21 @@ class Simulation:
     """One run of one scenario; its parts stay to be looked at."""
 
     def __init__(self, scenario: Scenario, on_hour: Callable[[float], None] = lambda _: None) -> None:
-        rng = random.Random(scenario.seed)  # noqa: S311 - a model's dice
         assumptions, faults = scenario.assumptions, scenario.assumptions.faults
         plumbing = assumptions.plumbing
         self.scenario = scenario
         self.loop = loop = Loop(START)
         self.table = Table(loop, faults.index_lag_s)
-        self.queue = JobsQueue(loop, rng, plumbing.count_lag_s, faults.lost_messages)
-        self.ec2 = Ec2(loop, rng, assumptions.machines, scenario.vcpu_quota or NO_QUOTA)
-        self.outbox = Outbox(loop, rng, plumbing, assumptions.work, faults.lost_webhook_messages)
-        self.fleet = Fleet(scenario, rng, Stores(self.table, self.queue, self.ec2, self.outbox))
-        self.capacity = Capacity(loop, rng, assumptions, self.fleet)
-        self.uploads = Uploads(loop, rng, scenario, self.table, self.queue)
-        self.weather = Weather(loop, rng, assumptions, self.ec2, self.outbox.receiver)
+        self.queue = JobsQueue(loop, self._dice("queue"), plumbing.count_lag_s, faults.lost_messages)
+        self.ec2 = Ec2(loop, self._dice("machines"), assumptions.machines, scenario.vcpu_quota or NO_QUOTA)
+        self.outbox = Outbox(loop, self._dice("outbox"), plumbing, assumptions.work, faults.lost_webhook_messages)
+        self.fleet = Fleet(scenario, self._dice("launches"), Stores(self.table, self.queue, self.ec2, self.outbox))
+        self.capacity = Capacity(loop, self._dice("passes"), assumptions, self.fleet)
+        self.uploads = Uploads(loop, self._dice("uploads"), scenario, self.table, self.queue)
+        self.weather = Weather(loop, self._dice("weather"), assumptions, self.ec2, self.outbox.receiver)
         self.tally = Tally()
         self.measured = Measured()
-        self._world = World(loop, rng, scenario, self.table, self.queue, self.ec2, self.outbox)
+        self._world = World(loop, self._dice("agents"), scenario, self.table, self.queue, self.ec2, self.outbox)
         self._agents: dict[str, Agent] = {}
         self._on_hour = on_hour
 
@@ -63,6 +62,10 @@ class Simulation:
             self.loop.after(self._world.rng.random() * EVERY_S, self._tick)
             self.loop.run(START + days_s + DRAIN_S)
         return self
+
+    def _dice(self, part: str) -> random.Random:
+        """Dice of its own for each part, so that the same uploads meet the same weather whatever the fleet."""
+        return random.Random(f"{self.scenario.seed} {part}")  # noqa: S311 - a model's dice
 
     @property
     def is_over(self) -> bool:

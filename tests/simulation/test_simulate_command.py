@@ -20,7 +20,9 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_json_is_one_object_alone_on_stdout(tmp_path: Path) -> None:
-    done = simulate("-n", "50", "-n", "100", "--fleet", "both", "--json", "--plot", str(tmp_path / "plot.svg"))
+    drawn, written = tmp_path / "plot.svg", tmp_path / "tables.md"
+    files = ("--plot", str(drawn), "--markdown", str(written))
+    done = simulate("-n", "50", "-n", "100", "--fleet", "both", "--json", *files)
     assert done.returncode == 0, done.stderr
     runs = json.loads(done.stdout)["runs"]
     assert [(run["uploads_per_day"], run["fleet"]) for run in runs] == [
@@ -34,7 +36,8 @@ def test_json_is_one_object_alone_on_stdout(tmp_path: Path) -> None:
         assert run["violations"] == []
         assert run["latency_s"]["p50"] <= run["latency_s"]["p95"] <= run["latency_s"]["p99"]
         assert run["limits"][0]["share"] >= run["limits"][1]["share"]
-    assert (tmp_path / "plot.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert drawn.read_text(encoding="utf-8").startswith("<svg")
+    assert written.read_text(encoding="utf-8").count("| 100 | one-shot |") == 1
 
 
 def test_table_shows_the_runs_side_by_side() -> None:
