@@ -51,10 +51,10 @@ def windows(blocks: Iterable[Samples], size: int, resume: ResumePoint | None = N
     """
     blocks = iter(blocks)
     reader = _Reader(blocks, resume or ResumePoint())
+    yield from reader.full_windows(size)
     for block in blocks:
         reader.hear(block)
-        while len(reader.waiting) >= size:
-            yield reader.take(size)
+        yield from reader.full_windows(size)
     reader.finish()
     while reader.waiting:
         yield reader.take(size)
@@ -82,6 +82,10 @@ class _Reader:
             self.waiting += self._packer.rest()
             self._finder = None
 
+    def full_windows(self, size: int) -> Iterator[Window]:
+        while len(self.waiting) >= size:
+            yield self.take(size)
+
     def take(self, size: int) -> Window:
         taken, self.waiting = self.waiting[:size], self.waiting[size:]
         return Window(tuple(taken), self._resume_point())
@@ -108,7 +112,7 @@ def _gather(blocks: Iterator[Samples], wanted: Sequence[Bounds], heard: int | No
             break
         for (start, end), kept in zip(wanted, pieces, strict=True):
             if start < at + len(block) and end > at:
-                kept.append(block[max(0, start - at) : end - at].copy())
+                kept.append(block[max(0, start - at) : end - at])
         at += len(block)
     gathered = [np.concatenate(kept) for kept in pieces]
     complete = all(len(samples) == end - start for samples, (start, end) in zip(gathered, wanted, strict=True))
