@@ -86,6 +86,7 @@ class Attempt:
 
     def abandon(self) -> None:
         """Return the job at once, past an attempt that hangs: the instance is about to be taken."""
+        self._heartbeat.stop()
         with suppress(StaleAttempt):
             self._ending.requeue(self._now(), interrupted=True)
 
