@@ -43,7 +43,9 @@ def _log(report: ReconcileReport) -> None:
     for job_id in report.repaired:
         logger.error("its status_key was not that of its status, repaired", job_id=job_id)
     for job_id in report.malformed:
-        logger.error("its row holds nonsense", job_id=job_id)
+        logger.error("its row holds nonsense, ended", job_id=job_id)
+    for job_id in report.unreadable:
+        logger.warning("its row holds nonsense; it had ended before", job_id=job_id)
     for fault in report.faults:
         logger.error("could not be reconciled, tried again later", job_id=fault.job_id, reason=fault.reason)
     logger.info("run", looked=report.looked, registered=len(report.registered), faults=len(report.faults))

@@ -68,12 +68,17 @@ class Fault:
 
 @dataclass
 class ReconcileReport:
-    """What one run did. ``looked``: uploads of the right age; ``repaired`` and ``malformed``: ids of rows."""
+    """What one run did. ``looked``: uploads of the right age; the others are ids of rows.
+
+    ``repaired``: put back into the index; ``malformed``: ended, because nobody could read them; ``unreadable``: left
+    alone, because they had ended before.
+    """
 
     looked: int = 0
     registered: list[Job] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
     @property
@@ -177,26 +182,32 @@ class Reconciler:
         try:
             job = Job.from_dict(values)
         except MalformedRow:
-            report.malformed.append(job_id)
-            if values.get("status") not in _TERMINAL_VALUES:  # its webhook was sent long ago: no second end
-                registrar = self.registrar
-                end_malformed(registrar.table, registrar.sqs, registrar.settings.outbox_queue_url, values, now)
+            self._end_unless_ended(job_id, values, now, report)
             return
-        if values.get("status_key") != status_key(job.status) and self._repair(job, values.get("status_key")):
+        seen = values.get("status_key")
+        if seen != status_key(job.status) and self._repair(job_id, job.status, seen):
             report.repaired.append(job_id)
 
-    def _repair(self, job: Job, seen: str | None) -> bool:
+    def _end_unless_ended(self, job_id: str, values: dict[str, Any], now: float, report: ReconcileReport) -> None:
+        if values.get("status") in _TERMINAL_VALUES:  # its webhook was sent long ago: no second end
+            report.unreadable.append(job_id)
+            return
+        report.malformed.append(job_id)
+        registrar = self.registrar
+        end_malformed(registrar.table, registrar.sqs, registrar.settings.outbox_queue_url, values, now)
+
+    def _repair(self, job_id: str, status: JobStatus, seen: str | None) -> bool:
         """Put a row back where its status belongs; False if it changed meanwhile."""
         in_place = "attribute_not_exists(status_key)" if seen is None else "status_key = :seen"
         try:
             self.dynamodb.update_item(
                 TableName=self.registrar.table.name,
-                Key=to_item({"pk": job_pk(job.job_id)}),
+                Key=to_item({"pk": job_pk(job_id)}),
                 UpdateExpression="SET status_key = :right",
                 ConditionExpression=f"#status = :status AND {in_place}",
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues=to_item(
-                    {":right": status_key(job.status), ":status": job.status.value, ":seen": seen}
+                    {":right": status_key(status), ":status": status.value, ":seen": seen}
                 ),
             )
         except ClientError as error:
