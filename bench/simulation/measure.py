@@ -129,9 +129,7 @@ def limits(run: Simulation) -> list[Limit]:
     usd_per_day = run.ec2.bill.usd / scenario.days
     found = [
         Limit("max_instances", run.ec2.peak_alive, scenario.limits.max_instances, "instances", is_setting=True),
-        Limit(
-            "max_usd_per_day", run.ec2.bill.usd / scenario.days, scenario.limits.max_usd_per_day, "USD", is_setting=True
-        ),
+        Limit("max_usd_per_day", usd_per_day, scenario.limits.max_usd_per_day, "USD", is_setting=True),
         Limit("λ capacity's time", tally.peak_s, assumptions.CAPACITY_TIMEOUT_S, "s"),
         Limit("λ capacity's memory item", tally.peak_memory_bytes, assumptions.ITEM_LIMIT_BYTES, "bytes"),
         Limit("EC2 launch tokens", assumptions.EC2_TOKENS - run.ec2.tokens.lowest, assumptions.EC2_TOKENS, "tokens"),
