@@ -25,8 +25,9 @@ from avskrift.asr.reading import ResumePoint
 
 FORMAT = "avskrift.checkpoint"
 VERSION = 1
-#: About 10 kB a minute of speech; what is beyond this is none of ours and is not read into memory.
-MAX_SIZE_BYTES = 256 << 20
+#: About 10 kB a minute of speech, 200 kB a window; what is beyond these is none of ours and is not read into memory.
+MAX_SIZE_BYTES = 64 << 20
+MAX_LINE_BYTES = 4 << 20
 
 _END_BYTES = 1 << 20
 
@@ -78,10 +79,10 @@ class Checkpoint:
     def _read(self, file: IO[bytes]) -> Finished | None:
         windows: list[FinishedWindow] = []
         try:
-            header = file.readline()
+            header = file.readline(MAX_LINE_BYTES)
             language = self._language(parse(header))
             self._size_bytes = len(header)
-            for line in file:
+            for line in iter(lambda: file.readline(MAX_LINE_BYTES), b""):
                 finished_samples = windows[-1].chunks[-1].clock.spans[-1][1] if windows else 0
                 windows.append(window_from(parse(line), finished_samples))
                 self._size_bytes += len(line)

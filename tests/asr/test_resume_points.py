@@ -78,7 +78,7 @@ def described(found: Iterable[Window]) -> list[tuple[list[bytes], dict[str, Any]
 TWO_CHUNKS_IN_A_BLOCK = [*[0.0] * 15, 0.5, *[0.0] * 20, *[0.5] * 1_000, *[0.0] * 60]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(
     scripts(),
     st.integers(0, WINDOW_SAMPLES - 1),
