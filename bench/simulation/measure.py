@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from avskrift.jobs.model import JobStatus
 from bench.simulation import assumptions
+from bench.simulation.policy_adapter import MAX_ACTIONS, MAX_QUEUED
 from bench.simulation.table import Row
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def limits(run: Simulation) -> list[Limit]:
         Limit("max_instances", run.ec2.peak_alive, scenario.limits.max_instances, "instances", is_setting=True),
         Limit("max_usd_per_day", usd_per_day, scenario.limits.max_usd_per_day, "USD", is_setting=True),
         Limit("λ capacity's time", tally.peak_s, assumptions.CAPACITY_TIMEOUT_S, "s"),
+        Limit("rows λ capacity reads", tally.peak_queued, MAX_QUEUED, "queued jobs"),
+        Limit("λ capacity's actions", tally.peak_actions, MAX_ACTIONS, "in one pass"),
         Limit("λ capacity's memory item", tally.peak_memory_bytes, assumptions.ITEM_LIMIT_BYTES, "bytes"),
         Limit("EC2 launch tokens", assumptions.EC2_TOKENS - run.ec2.tokens.lowest, assumptions.EC2_TOKENS, "tokens"),
         Limit("index writes", max(writes.values(), default=0), assumptions.INDEX_WRITES_PER_S_LIMIT, "per s"),

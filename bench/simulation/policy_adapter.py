@@ -35,7 +35,18 @@ from bench.simulation.scenario import Scenario
 from bench.simulation.table import Refused, Table
 from bench.simulation.webhooks import Outbox
 
-__all__ = ["MAX_ACTIONS", "Decision", "Fleet", "Launch", "Memory", "Nudge", "Observed", "Stores", "memory_bytes"]
+__all__ = [
+    "MAX_ACTIONS",
+    "MAX_QUEUED",
+    "Decision",
+    "Fleet",
+    "Launch",
+    "Memory",
+    "Nudge",
+    "Observed",
+    "Stores",
+    "memory_bytes",
+]
 IMAGE = "ami-0123456789abcdef0"
 
 
