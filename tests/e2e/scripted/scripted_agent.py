@@ -14,6 +14,7 @@ agent that boots after it was put there:
 ``clock_offset_s``  how far this machine's clock is off
 ``boot``            ``raise`` (a fault nobody foresaw) or ``hang`` (it starts and does nothing, deaf to SIGTERM)
 ``settings``        settings of the user data, replaced
+``stop_grace_s``    how long a polite stop may take at the end of the maximum life
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ class ScriptedEngine:
         options: TranscribeOptions,
         on_progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
-        **_: Any,
+        *_: Any,
+        **__: Any,
     ) -> Transcript:
         recording = path.read_bytes()
         job = SCRIPT.job_of(json.loads(recording)["key"])
@@ -193,6 +195,7 @@ def main() -> int:
     watch_steps()
     program.Engines = ScriptedEngines  # type: ignore[misc, assignment]
     program.services_for = watched_services
+    program.STOP_GRACE_S = float(ORDER.get("stop_grace_s", program.STOP_GRACE_S))
     AgentSettings.from_user_data = lambda text: replace(real_settings(text), **ORDER.get("settings", {}))
     return program.main()
 
