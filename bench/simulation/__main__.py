@@ -86,18 +86,17 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
 
         scripts/simulate -n 100 -n 1000 -n 10000 --fleet both --json --plot scaling.svg > runs.json
     """
-    limits = FleetSettings(
-        max_instances=max_instances or 0,
-        target_drain_s=target_drain_s,
-        lease_s=lease_s,
-        no_capacity_after_s=no_capacity_after_s,
-        max_failures=max_failures,
-        max_usd_per_day=max_usd_per_day or 0,
-        max_life_s=max_life_s,
-    )
     base = Scenario(
         uploads_per_day=1,
-        limits=limits,
+        limits=FleetSettings(
+            max_instances or 0,
+            target_drain_s,
+            lease_s,
+            no_capacity_after_s,
+            max_failures,
+            max_usd_per_day or 0,
+            max_life_s,
+        ),
         days=days,
         arrivals=arrivals,
         seed=seed,
@@ -107,7 +106,13 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
         deadline_share=deadline_share,
     )
     fleets = scenarios.FLEETS if fleet == "both" else (fleet,)
-    runs = [_run(fitted(base, count, kind)) for count in uploads_per_day for kind in fleets]
+    _tell(
+        [_run(fitted(base, count, kind)) for count in uploads_per_day for kind in fleets], as_json, plot_to, markdown_to
+    )
+
+
+def _tell(runs: list[dict[str, Any]], as_json: bool, plot_to: Path | None, markdown_to: Path | None) -> None:
+    """Write what was asked for; ``BrokenPromise`` comes last, so that it can be seen where."""
     if plot_to:
         plot_to.write_text(plot(runs), encoding="utf-8")
     if markdown_to:
@@ -116,7 +121,13 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
         typer.echo(json.dumps({"runs": runs}, ensure_ascii=False, indent=2))
     else:
         show_table(table(runs))
-    _complain(runs)
+    broken = [
+        f"{run['uploads_per_day']} a day, {run['fleet']}, seed {run['seed']}: {sentence}"
+        for run in runs
+        for sentence in run["violations"]
+    ]
+    if broken:
+        raise BrokenPromise("; ".join(broken) + ".")
 
 
 def fitted(base: Scenario, uploads_per_day: int, fleet: str) -> Scenario:
@@ -148,16 +159,6 @@ def _progress(name: str) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(name, total=1.0)
         yield lambda share: progress.update(task, completed=share)
-
-
-def _complain(runs: list[dict[str, Any]]) -> None:
-    broken = [
-        f"{run['uploads_per_day']} a day, {run['fleet']}, seed {run['seed']}: {sentence}"
-        for run in runs
-        for sentence in run["violations"]
-    ]
-    if broken:
-        raise BrokenPromise("; ".join(broken) + ".")
 
 
 if __name__ == "__main__":

@@ -38,9 +38,7 @@ from bench.simulation.webhooks import Outbox
 __all__ = [
     "MAX_ACTIONS",
     "MAX_QUEUED",
-    "Decision",
     "Fleet",
-    "Launch",
     "Memory",
     "Nudge",
     "Observed",
