@@ -95,6 +95,11 @@ def summary(run: Simulation) -> dict[str, Any]:
         "instances": _instances(run),
         "capacity": _capacity(run),
         "webhooks": _webhooks(run),
+        "weather": {
+            "spot_outages": run.weather.spot_outages,
+            "receiver_outages": run.weather.receiver_outages,
+            "receiver_down_s": round(run.weather.receiver_down_s),
+        },
         "limits": [{**vars(limit), "share": round(limit.share, 4)} for limit in limits(run)],
         "violations": violations(run),
     }

@@ -18,8 +18,11 @@ class Weather:
 
     def __init__(self, loop: Loop, rng: random.Random, assumptions: Assumptions, ec2: Ec2, receiver: Receiver) -> None:
         self.spot_outages = self.receiver_outages = 0
+        self.receiver_down_s = 0.0
+        """Outages that overlap are counted each."""
         self._loop = loop
         self._rng = rng
+        self._luck = random.Random(rng.random())  # noqa: S311 - of single instances: how many there are moves no outage
         self._machines = assumptions.machines
         self._plumbing = assumptions.plumbing
         self._ec2 = ec2
@@ -56,7 +59,7 @@ class Weather:
         zones = range(machines.zones) if self._rng.random() < machines.spreading else [zone]
         self._ec2.run_out(SPOT, zones, SPOT_USD_PER_H, self._until(machines.spot_outage_mean_s))
         for one in [one for one in self._ec2.alive.values() if one.market == SPOT and one.zone in zones]:
-            if self._rng.random() < machines.taken_in_outage:
+            if self._luck.random() < machines.taken_in_outage:
                 self._ec2.give_notice(one)
 
     def _lose_on_demand(self, zone: int, kind: str) -> None:
@@ -66,7 +69,9 @@ class Weather:
         self.receiver_outages += 1
         self._receiver.is_down = True
         self._receiver.hangs = self._rng.random() < self._plumbing.hanging
-        self._loop.at(self._until(self._plumbing.outage_mean_s), self._regain_receiver)
+        until = self._until(self._plumbing.outage_mean_s)
+        self.receiver_down_s += until - self._loop.now
+        self._loop.at(until, self._regain_receiver)
 
     def _regain_receiver(self) -> None:
         self._receiver.is_down = False
