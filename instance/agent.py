@@ -97,7 +97,8 @@ class Agent:
         try:
             job = self._claim(message.job_id) if message.job_id else None
         except Exception:
-            self._queue.give_back(message.receipt, FAULT_PAUSE_S)
+            # Not at once: each time it is received brings it nearer to the dead-letter queue.
+            self._queue.give_back(message.receipt, self._queue.lease_s / 3)
             raise
         if job is None:
             # Ended, running elsewhere, or never ours: whoever requeues a job sends it a message of its own.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.instance.agent_stage import NOW, ScriptedEngine, Stage
 
 
 @pytest.fixture
-def stage(deployment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(deployment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     disk = tmp_path / "disk"
     disk.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(disk))
@@ -63,4 +64,5 @@ def stage(deployment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
         retry_delay_s=0.0,
         patience=Patience(pauses_s=(0.0, 0.0)),
     )
-    return Stage(deployment, services, engine)
+    yield Stage(deployment, services, engine)
+    assert engine.complaints == []

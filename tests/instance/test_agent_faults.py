@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError, NoCredentialsError, ReadTimeoutError
 
+from avskrift.errors import WorkerCrashed
 from avskrift.jobs.items import from_item
 from avskrift.jobs.model import JobStatus
 from avskrift.jobs.outbox import PENDING_KEY
@@ -119,6 +120,15 @@ def test_hand_back_that_fails_once_is_repeated(stage: Stage, when: str, service:
     assert outage.calls, "the call was never made"
     assert (back.status, back.failures, back.interruptions) == (JobStatus.QUEUED, 0, 1)
     assert stage.waiting() == [{"job_id": job.job_id}]
+
+
+def test_failed_attempt_whose_answer_is_lost_still_waits_before_the_next(stage: Stage) -> None:
+    job = stage.upload()
+    crash = WorkerCrashed("The worker died (signal 11).")
+    outage = Outage(TIMEOUT, times=1, strikes=is_requeue)
+    stage.run(crash, retry_delay_s=600.0, **faulty(stage, "dynamodb", "update_item", after=outage))
+    assert (stage.job(job).status, stage.job(job).failures) == (JobStatus.QUEUED, 1)
+    assert (stage.messages(), stage.waiting()) == (1, [])
 
 
 def test_outage_of_the_table_leaves_the_job_to_its_lease(stage: Stage) -> None:
