@@ -95,6 +95,13 @@ def test_the_same_seed_is_the_same_history() -> None:
     assert first != other
 
 
+def test_the_same_day_meets_the_same_weather_whatever_the_fleet() -> None:
+    stormy = Assumptions(plumbing=Plumbing(outages_per_day=10))
+    draining, one_shot = (summary(run(60, stormy, seed=4, fleet=fleet)) for fleet in FLEETS)
+    assert draining["weather"]["receiver_outages"] > 0
+    assert (draining["weather"], draining["audio_h"]) == (one_shot["weather"], one_shot["audio_h"])
+
+
 # --- the world is as hard as it claims, and a broken promise would be seen ---
 
 
