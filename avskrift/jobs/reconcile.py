@@ -99,20 +99,22 @@ class Reconciler:
     def run(self, now: float, time_left_s: Callable[[], float]) -> ReconcileReport:
         """Some pages from the cursor on. One that could not be done, for a fault or for want of time, comes again."""
         report = ReconcileReport()
+        try:
+            self._run_pages(now, time_left_s, report)
+        except (ClientError, BotoCoreError, TableBusy) as error:
+            report.faults.append(Fault("", _reason(error)))
+        return report
+
+    def _run_pages(self, now: float, time_left_s: Callable[[], float], report: ReconcileReport) -> None:
         cursor = self._stored_cursor()
         for _ in range(self.pages_per_run):
-            try:
-                uploads, following = self._page(cursor, now)
-                if not self._settle(uploads, now, time_left_s, report):
-                    break
-                self._store_cursor(cursor, following)
-            except (ClientError, BotoCoreError, TableBusy) as error:
-                report.faults.append(Fault("", _reason(error)))
-                break
+            uploads, following = self._page(cursor, now)
+            if not self._settle(uploads, now, time_left_s, report):
+                return
+            self._store_cursor(cursor, following)
             cursor = following
             if cursor is None:
-                break
-        return report
+                return
 
     def _page(self, cursor: Cursor | None, now: float) -> tuple[list[Upload], Cursor | None]:
         """The uploads to look at of one page, and the cursor of the next; None at the end."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from avskrift.jobs import reconcile
 from avskrift.jobs.items import to_item
@@ -45,14 +45,18 @@ def put_lost(deployment: Any, *keys: str) -> list[str]:
     return [job_id_for(upload.bucket, upload.key, upload.version_id) for upload in uploads]
 
 
-def fail(client: Any, operation: str, code: str = "InternalError", times: int = 1) -> None:
-    """Let the next calls of an operation end in an error of AWS."""
+def aws_error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "AnyOperation")
+
+
+def fail(client: Any, operation: str, error: Exception, times: int = 1) -> None:
+    """Let the next calls of an operation end in an error."""
     left = [times]
 
     def raise_error(**_: Any) -> None:
         if left[0]:
             left[0] -= 1
-            raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}, operation)
+            raise error
 
     client.meta.events.register(f"before-call.*.{operation}", raise_error)
 
@@ -200,7 +204,7 @@ def test_a_listing_that_fails_is_counted_and_goes_on_from_the_same_place(
     first, second = put_lost(deployment, "uploads/a.mp3", "uploads/b.mp3")
     paced = replace(reconciler, page_size=1, pages_per_run=1)
     assert registered_ids(run(paced)) == [first]
-    fail(deployment.s3, "ListObjectVersions")
+    fail(deployment.s3, "ListObjectVersions", aws_error("InternalError"))
 
     failed = run(paced)
 
@@ -208,10 +212,39 @@ def test_a_listing_that_fails_is_counted_and_goes_on_from_the_same_place(
     assert registered_ids(run(paced)) == [second]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [aws_error("ExpiredToken"), ReadTimeoutError(endpoint_url="https://aws")],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("s3", "ListObjectVersions"),
+        ("s3", "HeadObject"),
+        ("dynamodb", "GetItem"),
+        ("dynamodb", "BatchGetItem"),
+        ("dynamodb", "PutItem"),
+        ("sqs", "SendMessage"),
+    ],
+)
+def test_whatever_call_fails_the_next_runs_find_every_upload(
+    deployment: Any, reconciler: Reconciler, service: str, operation: str, error: Exception
+) -> None:
+    job_ids = put_lost(deployment, "uploads/a.mp3", "uploads/b.mp3", "uploads/c.mp3")
+    paced = replace(reconciler, page_size=2, pages_per_run=1)
+    fail(getattr(deployment, service), operation, error, times=3)
+
+    reports = [run(paced) for _ in range(8)]
+
+    assert sum(len(report.faults) for report in reports) == 3
+    assert sorted(job.job_id for job in deployment.table.with_status(JobStatus.QUEUED)) == sorted(job_ids)
+
+
 def test_a_marker_that_s3_refuses_does_not_end_every_run(deployment: Any, reconciler: Reconciler) -> None:
     put_lost(deployment, "uploads/a.mp3")
     deployment.table.put_values({"pk": CURSOR_PK, "key_marker": "uploads/zzz", "version_id_marker": "nonsense"})
-    fail(deployment.s3, "ListObjectVersions", "InvalidArgument")
+    fail(deployment.s3, "ListObjectVersions", aws_error("InvalidArgument"))
 
     assert len(run(reconciler).faults) == 1
     assert len(run(reconciler).registered) == 1
@@ -226,7 +259,7 @@ def test_a_cursor_edited_into_nonsense_starts_over(deployment: Any, reconciler: 
 
 def test_a_fault_on_one_upload_stops_no_other_and_names_no_key(deployment: Any, reconciler: Reconciler) -> None:
     first, second = put_lost(deployment, "uploads/a.mp3", "uploads/b.mp3")
-    fail(deployment.s3, "HeadObject", "SlowDown")
+    fail(deployment.s3, "HeadObject", aws_error("SlowDown"))
 
     report = run(reconciler)
 
