@@ -80,11 +80,12 @@ def _forget(observed: Observed, memory: Memory) -> Memory:
     for one, taken in observed.leaving.items():
         if one in known:  # the account's other instances get notices too
             leaving[one] = taken or leaving.get(one, False)
-    oldest = min((job.status_at for job in observed.queued), default=math.inf)
+    oldest = math.inf if observed.running else min((job.status_at for job in observed.queued), default=math.inf)
     return replace(
         memory,
         launched=launched,
         leaving=leaving,
+        # Whatever became of it: a job that runs was claimed, so the image is sound.
         cold_starts={one: at for one, at in memory.cold_starts.items() if at >= oldest},
         answers=memory.answers if observed.queued else (),
     )
