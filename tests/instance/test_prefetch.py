@@ -215,6 +215,28 @@ def test_recording_deleted_before_its_turn_ends_its_own_job_only(stage: Stage) -
     assert stage.messages() == 0
 
 
+def test_nothing_is_fetched_of_a_job_that_nobody_can_claim(stage: Stage) -> None:
+    ended = stage.upload("uploads/2.mp3", b"2")
+    cancel(stage, ended)
+    (stale,) = stage.waiting()
+    stage.upload("uploads/1.mp3", b"1")
+    send_job(stage.deployment.sqs, stage.deployment.jobs_queue_url, stale["job_id"])
+    watched = Watched(stage)
+    returned = threading.Event()
+
+    def note(VisibilityTimeout: int, **_: Any) -> None:
+        if VisibilityTimeout == 0:
+            returned.set()
+
+    def decode(work: Work) -> None:
+        work.on_progress(NEARLY_DONE)
+        assert returned.wait(PATIENCE_S)
+
+    sqs = FaultyClient(stage.deployment.sqs, "change_message_visibility", note)
+    stage.run(in_first(decode), s3=watched.s3, sqs=sqs)
+    assert watched.fetched == ["uploads/1.mp3"]
+
+
 @pytest.mark.parametrize("body", ["not json", '{"job_id": "nobody"}'])
 def test_message_without_a_job_is_dropped_though_peeked_at(stage: Stage, body: str) -> None:
     stage.upload("uploads/1.mp3", b"1")
