@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import time
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from avskrift.local.ec2.faults import Fault
 
@@ -151,6 +152,32 @@ def test_any_action_can_fail_on_order_the_forwarded_ones_too(stage: Stage) -> No
         stage.ec2.describe_vpcs()
 
     assert stage.ec2.describe_vpcs()["Vpcs"]
+
+
+def test_lost_answer_breaks_the_connection_after_the_launch(stage: Stage) -> None:
+    before = len(stage.proxy.state.instances())
+    stage.proxy.inject(Fault(answer_lost=True))
+    request = stage.fleet_request(ClientToken="lost")
+
+    with pytest.raises(ConnectionClosedError):
+        stage.ec2.create_fleet(**request)
+
+    assert len(stage.proxy.state.instances()) == before + 1
+    assert launched_ids(stage.ec2.create_fleet(**request)) == [stage.proxy.state.instances()[-1].instance_id]
+
+
+def test_late_answer_is_the_same_answer(stage: Stage) -> None:
+    stage.proxy.inject(Fault(action="DescribeVpcs", delay_s=0.2))
+    began = time.monotonic()
+    assert stage.ec2.describe_vpcs()["Vpcs"]
+    assert time.monotonic() - began >= 0.2
+
+
+def test_fault_that_says_nothing_or_two_things_is_refused() -> None:
+    with pytest.raises(ValueError, match="code"):
+        Fault()
+    with pytest.raises(ValueError, match="two faults"):
+        Fault("InternalError", http_status=500, answer_lost=True)
 
 
 def test_dry_run_launches_nothing(stage: Stage) -> None:

@@ -41,7 +41,8 @@ _MESSAGES = {
 class Fault:
     """One ordered failure of the next answers of an action."""
 
-    code: str
+    code: str = ""
+    """As EC2 names it; empty: nothing is wrong but the way of the answer (``delay_s``, ``answer_lost``)."""
     message: str = ""
     """Empty: what AWS says with this code. ``{instance_type}``, ``{zone}`` and ``{subnet_id}`` are filled in."""
     action: str = "CreateFleet"
@@ -57,10 +58,23 @@ class Fault:
     """Only these availability zones; empty: all."""
     fulfilled: int = 0
     """How many instances are launched in spite of it: a partial fleet."""
+    delay_s: float = 0.0
+    """How long the call waits before anything is done."""
+    answer_lost: bool = False
+    """The action is performed, then the connection breaks instead of an answer, or ``http_status`` is one."""
 
     def __post_init__(self) -> None:
-        if self.http_status is None and self.action != "CreateFleet":
+        if self.is_of_the_way and self.code:
+            raise ValueError("A fault that delays or loses the answer has no code: order two faults.")
+        if not self.is_of_the_way and not self.code:
+            raise ValueError("A fault needs a code, a delay_s or answer_lost.")
+        if self.http_status is None and self.action != "CreateFleet" and not self.is_of_the_way:
             raise ValueError(f"A fault of {self.action} needs an http_status: only CreateFleet answers Errors.")
+
+    @property
+    def is_of_the_way(self) -> bool:
+        """Whether it meets the answer on its way instead of changing it."""
+        return self.answer_lost or self.delay_s > 0
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Fault:
@@ -106,15 +120,24 @@ class FaultPlan:
         """Raise the exception that is due for this action, if one is."""
         with self._lock:
             for fault in self._faults:
-                if fault.action == action and fault.http_status is not None:
+                if fault.action == action and fault.code and fault.http_status is not None:
                     self._spend(fault)
                     raise Ec2Error(fault.code, fault.sentence(), fault.http_status)
+
+    def on_the_way(self, action: str) -> Fault | None:
+        """The delay or loss that is due for an answer of this action."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.action == action and fault.is_of_the_way:
+                    self._spend(fault)
+                    return fault
+        return None
 
     def for_fleet(self, market: str, specs: list[LaunchSpec]) -> Fault | None:
         """The ``Errors`` fault that is due for a fleet of this market which could use these specs."""
         with self._lock:
             for fault in self._faults:
-                due = fault.http_status is None and fault.market in (None, market)
+                due = bool(fault.code) and fault.http_status is None and fault.market in (None, market)
                 if due and any(fault.hits(spec) for spec in specs):
                     self._spend(fault)
                     return fault

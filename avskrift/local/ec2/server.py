@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from contextlib import suppress
 from types import TracebackType
 
 from avskrift.local.aws import ACCOUNT_ID, REGION
@@ -83,6 +85,13 @@ def _handler_for(proxy: Ec2Proxy) -> type[Handler]:
             body = self.read_body()
             parameters = parse_body(body) or parse_body(self.path.partition("?")[2].encode())
             action = parameters.get("Action", "")
+            way = proxy.faults.on_the_way(action)
+            if way:
+                time.sleep(way.delay_s)
+            if way and way.answer_lost:
+                self._do(action, parameters, body)
+                self._lose_answer(action, way)
+                return
             try:
                 answer = proxy.answer(action, parameters)
                 if answer is None:
@@ -99,6 +108,20 @@ def _handler_for(proxy: Ec2Proxy) -> type[Handler]:
                 self.respond(200, answer, _XML)
 
         do_GET = do_POST
+
+        def _do(self, action: str, parameters: dict[str, str], body: bytes) -> None:
+            """What was asked for, without a word."""
+            with suppress(Ec2Error):
+                if proxy.answer(action, parameters) is None:
+                    proxy.upstream().forward(self.command, self.path, self.headers.items(), body)
+
+        def _lose_answer(self, action: str, way: Fault) -> None:
+            """The caller can't know whether it happened."""
+            logger.info("%s: the answer is lost", action)
+            if way.http_status is None:
+                self.close_connection = True
+            else:
+                self.respond(way.http_status, render_error(_SERVER_ERROR), _XML)
 
         def _pass_on(self, answer: ForwardedAnswer) -> None:
             headers = {
