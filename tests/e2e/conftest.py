@@ -111,6 +111,28 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield opened
 
 
+def agent_processes(instance_id: str) -> list[int]:
+    """Agents whose disk is that instance's."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment, command = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if (
+            f"{instance_id}-disk".encode() in environment
+            and command.endswith(b"-m\0instance\0")
+            and b"tether.py" not in command
+        ):
+            found.append(int(process.name))
+    return found
+
+
+@pytest.fixture(scope="session")
+def agents_of() -> Callable[[str], list[int]]:
+    return agent_processes
+
+
 @pytest.fixture(scope="session")
 def speech() -> bytes:
     """The project's own English sample."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,23 +21,6 @@ def is_at_work(job: Job) -> bool:
 def long_speech(media: Any, speech: bytes) -> bytes:
     """Long enough that an agent is still at work when it is struck: mp3 frames can simply follow each other."""
     return bytes(media.as_mp3(speech)) * 24
-
-
-def agent_processes(instance_id: str) -> list[int]:
-    """Agents whose disk is that instance's."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment, command = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if (
-            f"{instance_id}-disk".encode() in environment
-            and command.endswith(b"-m\0instance\0")
-            and b"tether.py" not in command
-        ):
-            found.append(int(process.name))
-    return found
 
 
 def test_spot_notice_hands_the_job_to_another_instance(chain: Any, media: Any, speech: bytes, unique: str) -> None:
@@ -59,10 +41,10 @@ def test_spot_notice_hands_the_job_to_another_instance(chain: Any, media: Any, s
     assert len({one.webhook_id for one in chain.receiver.receptions if one.job_id == job_id}) == 1
 
 
-def test_killed_agent_costs_one_attempt(chain: Any, media: Any, speech: bytes, unique: str) -> None:
+def test_killed_agent_costs_one_attempt(chain: Any, media: Any, speech: bytes, unique: str, agents_of: Any) -> None:
     job_id = chain.put(f"uploads/{unique}/long.mp3", long_speech(media, speech), language="en")
     struck = chain.await_job(job_id, is_at_work, "the work")
-    (pid,) = agent_processes(struck.instance_id)
+    (pid,) = agents_of(struck.instance_id)
     os.kill(pid, signal.SIGKILL)
 
     def is_requeued() -> bool:

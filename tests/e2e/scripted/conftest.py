@@ -66,15 +66,18 @@ class ScriptedFleet:
         assert faults == []
 
     def await_ends(self, job_ids: Sequence[str], timeout_s: float = END_TIMEOUT_S) -> dict[str, Job]:
-        """These jobs once all of them have ended; says which have not when that takes too long."""
+        """These jobs once all of them have ended."""
         ended: dict[str, Job] = {}
 
         def look() -> bool:
-            for job_id in set(job_ids) - set(ended):
-                job = self.chain.client.find(job_id)
-                if job and job.is_terminal:
+            """One question at a time: the emulator has other work."""
+            for job_id in job_ids:
+                if job_id not in ended:
+                    job = self.chain.client.find(job_id)
+                    if job is None or not job.is_terminal:
+                        return False
                     ended[job_id] = job
-            return len(ended) == len(set(job_ids))
+            return True
 
         await_condition(look, timeout_s, f"the end of {len(set(job_ids))} jobs ({self.chain.cloud.folder})")
         return ended
@@ -137,7 +140,10 @@ def fleet(chain_opener: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def at_rest(fleet: ScriptedFleet) -> ScriptedFleet:
+def at_rest(fleet: ScriptedFleet) -> Iterator[ScriptedFleet]:
     """The fleet when nothing of another test is left."""
     fleet.chain.await_empty()
-    return fleet
+    yield fleet
+    fleet.chain.cloud.clear_faults()
+    for order in fleet.orders.glob("*.json"):
+        order.unlink()

@@ -6,7 +6,7 @@ A recording of these tests is one JSON object: its own ``key``, so that the engi
 ``work_s``     how long the transcription takes
 ``kill``       the step after which the agent kills itself with SIGKILL, in the job's first attempt only
 ``freeze``     the same with SIGSTOP
-``hang``       the engine neither ends nor moves nor listens
+``hang``       in the first attempt the engine neither ends nor moves nor listens
 
 What happens to a whole agent stands in an order: a JSON file in the folder ``AVSKRIFT_TEST_ORDERS``, taken by the first
 agent that boots after it was put there:
@@ -114,7 +114,7 @@ class ScriptedEngine:
         print(f"script: hears {job.job_id}", flush=True)
         SCRIPT.reached("download", job)
         cancelled = cancel or threading.Event()
-        while "hang" in job.options.metadata:
+        while "hang" in job.options.metadata and job.attempt == 1:
             time.sleep(60)
         step_s = float(job.options.metadata.get("work_s", "0")) / BEATS_PER_WORK
         for step in range(BEATS_PER_WORK):
@@ -186,10 +186,12 @@ real_settings = AgentSettings.from_user_data
 
 
 def main() -> int:
+    print(f"script: pid {os.getpid()}", flush=True)
     if ORDER.get("boot") == "raise":
         raise RuntimeError("an agent that can't start")
     if ORDER.get("boot") == "hang":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("script: hangs", flush=True)
         while True:
             time.sleep(60)
     watch_steps()
