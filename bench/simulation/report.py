@@ -37,6 +37,7 @@ ROWS: dict[str, Callable[[Run], str]] = {
     "promises broken": lambda run: str(len(run["violations"])),
 }
 COLUMNS = {
+    "at once, of allowed": "instances at once, of those allowed",
     "p50": "upload → webhook, p50",
     "p95": "upload → webhook, p95",
     "p99": "upload → webhook, p99",
@@ -48,7 +49,6 @@ COLUMNS = {
     "at work": "  of them at work",
     "lost": "jobs lost",
     "leaked s": "leaked instance seconds",
-    "nearest setting": "nearest setting",
     "nearest limit of AWS or of the code": "nearest limit of AWS or of the code",
 }
 """Head of each column, and the row of ``ROWS`` that fills it."""
@@ -69,7 +69,11 @@ def limit_words(limit: dict[str, Any]) -> str:
     """Name, use and allowance; a share of time speaks for itself."""
     if limit["allowed"] == 1.0:
         return f"{limit['name']}: {limit['share']:.0%}"
-    return f"{limit['name']}: {limit['used']:,.3g} of {limit['allowed']:,.6g} {limit['unit']}"
+    return f"{limit['name']}: {_plain(limit['used'])} of {limit['allowed']:,.6g} {limit['unit']}"
+
+
+def _plain(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _nearest(run: Run, *, is_setting: bool) -> dict[str, Any]:
@@ -92,11 +96,11 @@ def _duration(seconds: float) -> str:
 def markdown(runs: Sequence[Run]) -> str:
     """The two tables of ``docs/scaling.md``: what each scale takes, and how near it comes to each limit."""
     lines = [
-        _row("uploads a day", "fleet", "max_instances", *COLUMNS),
+        _row("uploads a day", "fleet", *COLUMNS),
         _row(*("---:" for _ in range(len(COLUMNS) + 3))),
     ]
     for run in runs:
-        cells = (f"{run['uploads_per_day']:,}", run["fleet"], f"{run['max_instances']:,}")
+        cells = (f"{run['uploads_per_day']:,}", run["fleet"])
         lines.append(_row(*cells, *(ROWS[name](run) for name in COLUMNS.values())))
     names = sorted({limit["name"] for run in runs for limit in run["limits"]})
     lines += ["", _row("limit", *(f"{run['uploads_per_day']:,} {run['fleet']}" for run in runs))]
