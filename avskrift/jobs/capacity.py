@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from avskrift.jobs.fleet import Fleet
 from avskrift.jobs.fleet_model import (
@@ -24,7 +24,7 @@ from avskrift.jobs.fleet_model import (
 )
 from avskrift.jobs.growth import after_answer, audit_line, second_try
 from avskrift.jobs.messages import send_job, send_outbox
-from avskrift.jobs.model import JobError, MalformedRow
+from avskrift.jobs.model import TERMINAL, Job, JobError, MalformedRow
 from avskrift.jobs.observation import Nudge, Observer
 from avskrift.jobs.outbox import outbox_entry_for
 from avskrift.jobs.policy import decide
@@ -65,9 +65,9 @@ class Report:
     launches: list[LaunchAnswer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
-    """Keys of rows that could not be read, and were ended or put aside."""
+    """Keys of rows edited by hand, which were mended, ended or put aside."""
     faults: int = 0
-    """Actions that AWS refused; the next pass tries again."""
+    """Actions that failed; the next pass tries again."""
 
     @property
     def launched(self) -> int:
@@ -110,8 +110,8 @@ class _Pass:
         observation = self._observer().look(self.now, nudge, self.memory, limits.idle_limit_s)
         self.observed = observation.observed
         self._repeat_unanswered()
-        for values in observation.malformed:
-            self._guard(f"end malformed {values['pk']}", self._end_malformed, values)
+        for values in observation.odd:
+            self._guard(f"mend {values['pk']}", self._mend, values)
         decision = decide(self.observed, self.memory, limits)
         self.memory = decision.memory
         for action in decision.actions[:MAX_ACTIONS]:
@@ -137,7 +137,7 @@ class _Pass:
             self.report.notes.append(f"{what}: the job moved on meanwhile")
         except MalformedRow as error:
             self.report.notes.append(f"{what}: {error.message}")
-        except (BotoCoreError, ClientError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one job, the fleet serves the others
             self.report.faults += 1
             self.report.notes.append(f"{what}: {_brief(error)}")
 
@@ -209,9 +209,18 @@ class _Pass:
         if outbox:
             send_outbox(self.capacity.sqs, self.settings.outbox_queue_url, outbox)
 
-    def _end_malformed(self, values: Mapping[str, Any]) -> None:
+    def _mend(self, values: Mapping[str, Any]) -> None:
+        """A row edited by hand: put back in its place if it can be read, else ended visibly, unless it had ended."""
         self.report.malformed.append(str(values["pk"]))
-        end_malformed(self.table, self.capacity.sqs, self.settings.outbox_queue_url, values, self.now)
+        try:
+            self.table.put_in_place(Job.from_dict(values), values.get("status_key"))
+            return
+        except MalformedRow:
+            has_ended = values.get("status") in TERMINAL
+        if has_ended:
+            self.table.put_aside(values["pk"])
+        else:
+            end_malformed(self.table, self.capacity.sqs, self.settings.outbox_queue_url, values, self.now)
 
     def _recall(self) -> Memory:
         """What the last pass left; a row that makes no sense is forgotten, for the present state says nearly all."""
@@ -233,7 +242,7 @@ def _with_answers(launches: list[dict[str, Any]], memory: Memory) -> list[dict[s
     return [*launches, *(line for line in memory.answers if line["launch_id"] not in known)]
 
 
-def _brief(error: BotoCoreError | ClientError) -> str:
+def _brief(error: Exception) -> str:
     """A fault for the log, without the names and addresses that its text may hold."""
     return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
 

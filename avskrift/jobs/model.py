@@ -14,7 +14,10 @@ from typing import Any
 from avskrift.errors import AvskriftError, BadOptions
 from avskrift.jobs.options import JobOptions
 
-SUMMARY_VERSION = 1
+JOB_PK = "job#"
+"""How the keys of jobs' rows begin."""
+_LAST_MOMENT = 253_402_300_799
+"""The end of the year 9999: no calendar goes further."""
 
 
 class JobStatus(StrEnum):
@@ -104,6 +107,8 @@ class Job:
         """Read a stored row back; ``MalformedRow`` names the first field that can't be what it says."""
         known = {item.name for item in fields(cls)}
         values = {name: read_field(name, value) for name, value in data.items() if name in known}
+        if data.get("pk", f"{JOB_PK}{values.get('job_id')}") != f"{JOB_PK}{values.get('job_id')}":
+            raise MalformedRow("The job's row holds the job_id of another one.")
         try:
             return cls(**values)
         except TypeError as error:
@@ -125,13 +130,13 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise TypeError(value)
     return value
 
 
 def _seconds(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _LAST_MOMENT:
         raise TypeError(value)
     return value
 

@@ -71,10 +71,10 @@ class Nudge:
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen, and the rows that could not be read."""
+    """What was seen, and the rows that were edited by hand: unreadable, or in a place of the index not theirs."""
 
     observed: Observed
-    malformed: tuple[dict[str, Any], ...] = ()
+    odd: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,13 @@ class Observer:
     image_parameter: str
 
     def look(self, now: float, nudge: Nudge, memory: Memory, idle_limit_s: float) -> Observation:
-        malformed: list[dict[str, Any]] = []
+        odd: list[dict[str, Any]] = []
         described = self.fleet.instances()
         idle = [one for one, since in memory.idle_since.items() if now - since > idle_limit_s]
         observed = Observed(
             now=now,
-            queued=self._queued(nudge.job_ids, malformed),
-            running=self._running(malformed),
+            queued=self._queued(nudge.job_ids, odd),
+            running=self._running(odd),
             instances=described.live,
             ended=described.ended,
             leaving=nudge.leaving,
@@ -104,30 +104,30 @@ class Observer:
             deliveries=self._deliveries(now),
             image_id=self._image_id(),
         )
-        return Observation(observed, tuple(malformed))
+        return Observation(observed, tuple(odd))
 
-    def _queued(self, nudged: Sequence[str], malformed: list[dict[str, Any]]) -> tuple[Job, ...]:
+    def _queued(self, nudged: Sequence[str], odd: list[dict[str, Any]]) -> tuple[Job, ...]:
         """By the index, which may lag: what is done about a job is fenced by its status and attempt."""
-        indexed = self.table.with_status(JobStatus.QUEUED, malformed=malformed)
+        indexed = self.table.with_status(JobStatus.QUEUED, odd=odd)
         found = {job.job_id: job for job in islice(indexed, MAX_QUEUED)}
         for job_id in nudged:
-            job = None if job_id in found else self._read(job_id, malformed)
+            job = None if job_id in found else self._read(job_id, odd)
             if job and job.status is JobStatus.QUEUED:
                 found[job_id] = job
         return tuple(found.values())
 
-    def _running(self, malformed: list[dict[str, Any]]) -> tuple[Job, ...]:
+    def _running(self, odd: list[dict[str, Any]]) -> tuple[Job, ...]:
         """Read again from the table: a beat that only the index has not seen yet must not cost an attempt."""
-        indexed = self.table.with_status(JobStatus.RUNNING, malformed=malformed)
-        found = (self._read(job.job_id, malformed) for job in indexed)
+        indexed = self.table.with_status(JobStatus.RUNNING, odd=odd)
+        found = (self._read(job.job_id, odd) for job in indexed)
         return tuple(job for job in found if job and job.status is JobStatus.RUNNING)
 
-    def _read(self, job_id: str, malformed: list[dict[str, Any]]) -> Job | None:
+    def _read(self, job_id: str, odd: list[dict[str, Any]]) -> Job | None:
         values = self.table.job_values(job_id)
         try:
             return Job.from_dict(values) if values else None
         except MalformedRow:
-            malformed.append(values or {})
+            odd.append(values or {})
             return None
 
     def _recently_worked(self, idle: Sequence[str], since: float) -> frozenset[str]:

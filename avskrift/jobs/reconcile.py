@@ -187,7 +187,7 @@ class Reconciler:
             self._end_unless_ended(job_id, values, now, report)
             return
         seen = values.get("status_key")
-        if seen != status_key(job.status) and self._repair(job_id, job.status, seen):
+        if seen != status_key(job.status) and self.registrar.table.put_in_place(job, seen):
             report.repaired.append(job_id)
 
     def _end_unless_ended(self, job_id: str, values: dict[str, Any], now: float, report: ReconcileReport) -> None:
@@ -197,26 +197,6 @@ class Reconciler:
         report.malformed.append(job_id)
         registrar = self.registrar
         end_malformed(registrar.table, registrar.sqs, registrar.settings.outbox_queue_url, values, now)
-
-    def _repair(self, job_id: str, status: JobStatus, seen: str | None) -> bool:
-        """Put a row back where its status belongs; False if it changed meanwhile."""
-        in_place = "attribute_not_exists(status_key)" if seen is None else "status_key = :seen"
-        try:
-            self.dynamodb.update_item(
-                TableName=self.registrar.table.name,
-                Key=to_item({"pk": job_pk(job_id)}),
-                UpdateExpression="SET status_key = :right",
-                ConditionExpression=f"#status = :status AND {in_place}",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues=to_item(
-                    {":right": status_key(status), ":status": status.value, ":seen": seen}
-                ),
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
 
     def _stored_cursor(self) -> Cursor | None:
         """Where the last run stopped; None to begin at the start, also for a row that holds no cursor."""

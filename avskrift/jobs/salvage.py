@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 from avskrift.jobs.messages import send_outbox
-from avskrift.jobs.model import Job, JobError, JobStatus, MalformedRow, read_field
+from avskrift.jobs.model import JOB_PK, Job, JobError, JobStatus, MalformedRow, read_field
 from avskrift.jobs.options import JobOptions
 from avskrift.jobs.outbox import outbox_entry_for
 from avskrift.jobs.table import JobTable, StaleAttempt
@@ -25,7 +25,6 @@ MALFORMED = (
 )
 MAX_EVIDENCE_CHARS = 4_000
 _DEFAULT_TTL_S = 30 * 86_400
-_JOB_PK = "job#"
 
 
 def end_malformed(
@@ -61,7 +60,7 @@ def salvaged_job(values: Mapping[str, Any], now: float) -> Job:
         **{"bucket": "", "key": "", "version_id": "", "size_bytes": 0, "options": JobOptions()},
         "expires_at": int(now) + _DEFAULT_TTL_S,
         **read,
-        "job_id": str(values["pk"]).removeprefix(_JOB_PK),
+        "job_id": str(values["pk"]).removeprefix(JOB_PK),
         "status": JobStatus.FAILED,
         "status_at": now,
         "sequence": read.get("sequence", 0) + 1,

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from avskrift.errors import AvskriftError
 from avskrift.jobs.items import from_item, to_item
-from avskrift.jobs.model import Job, JobError, JobProgress, JobStatus, MalformedRow
+from avskrift.jobs.model import JOB_PK, Job, JobError, JobProgress, JobStatus, MalformedRow
 from avskrift.jobs.outbox import OutboxEntry
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class StaleAttempt(AvskriftError):
 
 
 def job_pk(job_id: str) -> str:
-    return f"job#{job_id}"
+    return f"{JOB_PK}{job_id}"
 
 
 def status_key(status: JobStatus) -> str:
@@ -97,19 +97,43 @@ class JobTable:
         self,
         status: JobStatus,
         newest_first: bool = False,
-        malformed: list[dict[str, Any]] | None = None,
+        odd: list[dict[str, Any]] | None = None,
         since: float | None = None,
     ) -> Iterator[Job]:
         """Jobs in a status, oldest first (the index is eventually consistent); only those in it ``since`` then.
 
-        A row that can't be read must hide no other: it is left out, and put into ``malformed`` if that is given.
+        A row that can't be read, or has another status than its place in the index says, was edited by hand. It must
+        hide no other: it is left out, and put into ``odd`` if that is given.
         """
         for values in self.indexed(status_key(status), newest_first, since=since):
             try:
-                yield Job.from_dict(values)
+                job = Job.from_dict(values)
             except MalformedRow:
-                if malformed is not None:
-                    malformed.append(values)
+                job = None
+            if job and job.status is status:
+                yield job
+            elif odd is not None:
+                odd.append(values)
+
+    def put_in_place(self, job: Job, seen_key: str | None) -> bool:
+        """Put a readable row where its status belongs in the index; False if it has changed since ``seen_key``."""
+        in_place = "attribute_not_exists(status_key)" if seen_key is None else "status_key = :seen"
+        try:
+            self._client.update_item(
+                TableName=self.name,
+                Key=to_item({"pk": job_pk(job.job_id)}),
+                UpdateExpression="SET status_key = :right",
+                ConditionExpression=f"#status = :status AND {in_place}",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=to_item(
+                    {":right": status_key(job.status), ":status": job.status.value, ":seen": seen_key}
+                ),
+            )
+        except ClientError as error:
+            if not _is_condition_failure(error):
+                raise
+            return False
+        return True
 
     def indexed(
         self, key: str, newest_first: bool = False, *, since: float | None = None, until: float | None = None

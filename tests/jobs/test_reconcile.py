@@ -14,6 +14,7 @@ from avskrift.jobs.items import to_item
 from avskrift.jobs.layout import job_id_for
 from avskrift.jobs.model import Job, JobStatus
 from avskrift.jobs.reconcile import CURSOR_PK, MAX_AGE_S, MIN_AGE_S, Reconciler, ReconcileReport
+from avskrift.jobs.table import JobTable
 
 HOUR_S = 3_600.0
 HOSTILE_KEYS = [
@@ -348,7 +349,7 @@ def test_a_row_that_names_another_job_changes_nothing_of_that_one(deployment: An
     set_attribute(deployment, job.job_id, "job_id", "other")
     set_attribute(deployment, job.job_id, "status_key", None)
 
-    assert run(reconciler).repaired == [job.job_id]
+    assert run(reconciler).malformed == [job.job_id]
     assert deployment.table.get_values("job#other") is None
 
 
@@ -356,16 +357,15 @@ def test_a_row_that_moves_on_is_not_put_back_where_it_was(deployment: Any, recon
     job = deployment.registrar().register(deployment.put("uploads/a.mp3"), time.time())
     set_attribute(deployment, job.job_id, "status_key", None)
 
-    class Overtaken:
+    class Overtaken(JobTable):
         """An agent claims the job between the look and the repair."""
 
-        batch_get_item = deployment.dynamodb.batch_get_item
+        def put_in_place(self, job: Job, seen_key: str | None) -> bool:
+            self.claim(job.job_id, "i-1", time.time())
+            return super().put_in_place(job, seen_key)
 
-        def update_item(self, **request: Any) -> Any:
-            deployment.table.claim(job.job_id, "i-1", time.time())
-            return deployment.dynamodb.update_item(**request)
-
-    report = run(replace(reconciler, dynamodb=Overtaken()))
+    table = Overtaken(deployment.dynamodb, deployment.table.name)
+    report = run(replace(reconciler, registrar=replace(reconciler.registrar, table=table)))
 
     assert (report.repaired, report.faults) == ([], [])
     assert [each.job_id for each in deployment.table.with_status(JobStatus.RUNNING)] == [job.job_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from avskrift.jobs.items import to_item
 from avskrift.jobs.model import Job, JobError, JobStatus, MalformedRow
 from avskrift.jobs.outbox import PENDING_KEY, outbox_entry_for
 from avskrift.jobs.salvage import end_malformed
-from avskrift.jobs.table import failed_job, job_pk
+from avskrift.jobs.table import failed_job, job_pk, status_key
 
 NOW = 1_700_000_100.0
 NONSENSE = {
@@ -21,7 +22,7 @@ NONSENSE = {
     "size_bytes": "big",
     "status_at": "yesterday",
     "options": {"language": 7},
-    "phases": {"queued": "then"},
+    "phases": {"queued": 1e30},
     "progress": {"done_s": "half"},
     "launches": "none",
     "key": 7,
@@ -60,9 +61,27 @@ def test_nonsensical_row_hides_no_other_row_of_its_status(deployment: Any, queue
     edit(deployment, queued_job, options="none")
     sound = Job(**{**vars(queued_job), "job_id": "s" * 26})
     deployment.table.create(sound)
-    malformed: list[dict[str, Any]] = []
-    assert list(deployment.table.with_status(JobStatus.QUEUED, malformed=malformed)) == [sound]
-    assert [values["pk"] for values in malformed] == [job_pk(queued_job.job_id)]
+    odd: list[dict[str, Any]] = []
+    assert list(deployment.table.with_status(JobStatus.QUEUED, odd=odd)) == [sound]
+    assert [values["pk"] for values in odd] == [job_pk(queued_job.job_id)]
+
+
+def test_ended_row_put_among_the_queued_is_put_back_and_never_ended_again(deployment: Any, queued_job: Job) -> None:
+    completed = replace(queued_job, status=JobStatus.COMPLETED)
+    values = edit(deployment, completed, status_key=status_key(JobStatus.QUEUED))
+    odd: list[dict[str, Any]] = []
+    assert list(deployment.table.with_status(JobStatus.QUEUED, odd=odd)) == []
+    assert odd == [values]
+    assert deployment.table.put_in_place(completed, values["status_key"])
+    assert list(deployment.table.with_status(JobStatus.COMPLETED)) == [completed]
+
+
+def test_row_that_holds_the_id_of_another_is_nobodys_job(deployment: Any, queued_job: Job) -> None:
+    values = edit(deployment, queued_job, job_id="s" * 26)
+    with pytest.raises(MalformedRow):
+        deployment.table.get(queued_job.job_id)
+    end_malformed(deployment.table, deployment.sqs, deployment.outbox_queue_url, values, NOW)
+    assert deployment.table.get(queued_job.job_id).status is JobStatus.FAILED
 
 
 def test_row_that_somebody_mended_meanwhile_is_left_alone(deployment: Any, queued_job: Job) -> None:
