@@ -225,6 +225,7 @@ def _capacity(surroundings: Surroundings) -> FunctionSpec:
             **_common_environment(surroundings),
             "AVSKRIFT_LAUNCH_TEMPLATE_ID": surroundings.fleet.launch_template.ref,
             "AVSKRIFT_SUBNET_IDS": ",".join(surroundings.network.subnet_ids),
+            "AVSKRIFT_SUBNET_ZONES": ",".join(config.availability_zones),
             "AVSKRIFT_INSTANCE_TYPES": ",".join(config.instance_types),
             "AVSKRIFT_MAX_INSTANCES": str(config.max_instances),
             "AVSKRIFT_TARGET_DRAIN_S": str(config.target_drain_s),

@@ -29,11 +29,13 @@ def register_settings(env: Environment) -> RegisterSettings:
 
 
 def launch_settings(env: Environment) -> LaunchSettings:
+    subnet_ids = env.names("SUBNET_IDS")
     return LaunchSettings(
         deployment=env.text("DEPLOYMENT"),
         launch_template_id=env.text("LAUNCH_TEMPLATE_ID"),
         instance_types=env.names("INSTANCE_TYPES"),
-        subnet_ids=env.names("SUBNET_IDS"),
+        subnet_ids=subnet_ids,
+        zones=dict(zip(subnet_ids, env.names("SUBNET_ZONES"), strict=False)),  # for the audit only
     )
 
 

@@ -246,6 +246,7 @@ def test_functions_find_all_their_settings_in_their_environment(resources: Resou
     assert capacity_settings(environment("Capacity")).limits.max_instances == 5
     assert capacity_settings(environment("Capacity")).limits.idle_limit_s == 1200
     assert launch_settings(environment("Capacity")).instance_types == ("g4dn.xlarge", "g6.xlarge", "g5.xlarge")
+    assert environment("Capacity").names("SUBNET_ZONES") == ("eu-north-1a", "eu-north-1b", "eu-north-1c")
     assert environment("Deliver").text("SECRET_ID")
     assert environment("Register").text("CAPACITY_FUNCTION")
     assert environment("Reconcile").text("CAPACITY_FUNCTION")
