@@ -124,6 +124,7 @@ def _environment(ec2: Any, queues: dict[str, str], callback_url: str) -> dict[st
         "SECRET_ID": secret["ARN"],
         "LAUNCH_TEMPLATE_ID": template["LaunchTemplate"]["LaunchTemplateId"],
         "SUBNET_IDS": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
+        "SUBNET_ZONES": "eu-north-1a",
         "INSTANCE_TYPES": "g4dn.xlarge",
         "AMI_PARAMETER": "/ami",
         "MAX_INSTANCES": "5",
