@@ -114,9 +114,12 @@ class Ec2:
         self._ended: deque[Instance] = deque()
 
     def create_fleet(self, count: int, market: str) -> FleetAnswer:
-        """As many as can be had, cheapest type first, zones evenly; ``Throttled`` when tokens lack."""
+        """As many as can be had, cheapest type first, zones evenly; ``Throttled`` when tokens lack.
+
+        All tokens or nothing; a request for more than the bucket holds takes a full bucket.
+        """
         self.requests += 1
-        if not self.tokens.take(count):
+        if not self.tokens.take(min(count, EC2_TOKENS)):
             self.throttled += 1
             raise Throttled
         errors: list[dict[str, str]] = []

@@ -19,6 +19,7 @@ ROWS: dict[str, Callable[[Run], str]] = {
     "USD in all": lambda run: f"{run['usd']:,.2f}",
     "jobs that ended": lambda run: f"{sum(run['jobs']['ended'].values()):,}",
     "  of them completed": lambda run: f"{run['jobs']['ended'].get('completed', 0):,}",
+    "jobs that failed for want of machines or attempts": lambda run: f"{_failed(run):,}",
     "jobs lost": lambda run: str(run["jobs"]["lost"]),
     "instances at once, of those allowed": lambda run: f"{run['instances']['peak']} of {run['max_instances']}",
     "instances launched": lambda run: f"{run['instances']['launched']:,}",
@@ -47,6 +48,7 @@ COLUMNS = {
     "instances launched": "instances launched",
     "hours, on spot": "instance hours, on spot",
     "at work": "  of them at work",
+    "failed": "jobs that failed for want of machines or attempts",
     "lost": "jobs lost",
     "leaked s": "leaked instance seconds",
     "nearest limit of AWS or of the code": "nearest limit of AWS or of the code",
@@ -70,6 +72,12 @@ def limit_words(limit: dict[str, Any]) -> str:
     if limit["allowed"] == 1.0:
         return f"{limit['name']}: {limit['share']:.0%}"
     return f"{limit['name']}: {_plain(limit['used'])} of {limit['allowed']:,.6g} {limit['unit']}"
+
+
+def _failed(run: Run) -> int:
+    """Jobs that ended otherwise than by what they are."""
+    own_fault = ("completed", "failed: bad_media", "failed: crashing")
+    return sum(count for kind, count in run["jobs"]["ended"].items() if kind not in own_fault)
 
 
 def _plain(number: float) -> str:
