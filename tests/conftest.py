@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import boto3
@@ -33,6 +34,10 @@ class Deployment:
     bucket: str
     jobs_queue_url: str
     outbox_queue_url: str
+
+    def client(self, service: str) -> Any:
+        """A client of another service in the same moto."""
+        return _client(service)
 
     def put(self, key: str, body: bytes = b"sound", **metadata: str) -> Upload:
         """Put a recording as a client would; what EventBridge would tell of it."""
@@ -70,10 +75,16 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
+@cache
+def _client(service: str) -> Any:
+    """Made once in a process: to read a service's description costs more than most tests. What it does is moto's."""
+    return boto3.client(service)
+
+
 @pytest.fixture
 def deployment(aws_environment: None) -> Iterator[Deployment]:
     with mock_aws():
-        dynamodb = boto3.client("dynamodb")
+        dynamodb = _client("dynamodb")
         dynamodb.create_table(
             TableName="jobs",
             BillingMode="PAY_PER_REQUEST",
@@ -94,10 +105,10 @@ def deployment(aws_environment: None) -> Iterator[Deployment]:
                 }
             ],
         )
-        s3 = boto3.client("s3")
+        s3 = _client("s3")
         s3.create_bucket(Bucket="recordings", CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_bucket_versioning(Bucket="recordings", VersioningConfiguration={"Status": "Enabled"})
-        sqs = boto3.client("sqs")
+        sqs = _client("sqs")
         yield Deployment(
             table=JobTable(dynamodb, "jobs"),
             dynamodb=dynamodb,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from avskrift.jobs.delivery import Outbox, WebhookSecrets
@@ -24,7 +23,7 @@ def stage(deployment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     disk = tmp_path / "disk"
     disk.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(disk))
-    secrets = boto3.client("secretsmanager")
+    secrets = deployment.client("secretsmanager")
     secrets.create_secret(Name="webhooks", SecretString=json.dumps({"current": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}))
     settings = AgentSettings(
         deployment="test",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
@@ -62,12 +61,12 @@ class FaultyEC2:
 
 @pytest.fixture
 def ec2(deployment: Any) -> FaultyEC2:
-    return FaultyEC2(boto3.client("ec2"))
+    return FaultyEC2(deployment.client("ec2"))
 
 
 @pytest.fixture
 def capacity(deployment: Any, ec2: FaultyEC2) -> Capacity:
-    ssm = boto3.client("ssm")
+    ssm = deployment.client("ssm")
     ssm.put_parameter(Name=IMAGE_PARAMETER, Value=IMAGE, Type="String")
     data = {"ImageId": IMAGE}  # moto launches from the template's image only
     template = ec2.create_launch_template(LaunchTemplateName="t", LaunchTemplateData=data)["LaunchTemplate"]

@@ -9,7 +9,6 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import boto3
 import pytest
 from standardwebhooks import Webhook
 
@@ -82,7 +81,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def outbox(deployment: Any, clock: Clock) -> Outbox:
-    secrets = boto3.client("secretsmanager")
+    secrets = deployment.client("secretsmanager")
     stored = json.dumps({"current": SECRET, "previous": OLD_SECRET})
     secrets.create_secret(Name="webhooks", SecretString=stored)
     return Outbox(
@@ -221,7 +220,7 @@ def test_message_of_an_earlier_attempt_is_dropped(
 def test_secret_without_a_current_key_never_sends_unsigned(
     deployment: Any, queued_job: Job, receiver: Receiver, outbox: Outbox, clock: Clock
 ) -> None:
-    boto3.client("secretsmanager").put_secret_value(SecretId="webhooks", SecretString="{}")
+    deployment.client("secretsmanager").put_secret_value(SecretId="webhooks", SecretString="{}")
     entry = finished(deployment, queued_job, receiver.url, clock)
     with pytest.raises(ConfigurationError):
         outbox.deliver(entry.outbox_id)

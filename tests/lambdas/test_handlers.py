@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-import boto3
 import pytest
 
 from avskrift.jobs.lease import Lease
@@ -37,14 +36,14 @@ class Context:
 
 @pytest.fixture
 def functions(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    secret = boto3.client("secretsmanager").create_secret(
+    secret = deployment.client("secretsmanager").create_secret(
         Name="webhooks", SecretString=json.dumps({"current": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
     )
-    ec2 = boto3.client("ec2")
+    ec2 = deployment.client("ec2")
     template = ec2.create_launch_template(
         LaunchTemplateName="t", LaunchTemplateData={"ImageId": "ami-0123456789abcdef0"}
     )
-    boto3.client("ssm").put_parameter(Name="/ami", Value="ami-0123456789abcdef0", Type="String")
+    deployment.client("ssm").put_parameter(Name="/ami", Value="ami-0123456789abcdef0", Type="String")
     values = {
         "DEPLOYMENT": "test",
         "TABLE": "jobs",
@@ -124,7 +123,7 @@ def test_only_the_upload_that_failed_comes_again(
 def test_capacity_launches_for_a_queued_job(deployment: Any, functions: Any) -> None:
     functions["register"].handler({"Records": [upload_record(deployment, "uploads/a.mp3")]}, Context())
     assert functions["capacity"].handler({"source": "nudge"}, Context()) == {"passes": 1}
-    reservations = boto3.client("ec2").describe_instances()["Reservations"]
+    reservations = deployment.client("ec2").describe_instances()["Reservations"]
     assert len(reservations[0]["Instances"]) == 1
 
 
