@@ -26,7 +26,7 @@ from instance.departure import Departure
 from instance.jobsqueue import MAX_WAIT_S
 from instance.metadata import InstanceMetadata
 from instance.services import Services
-from instance.settings import AgentSettings, Identity
+from instance.settings import RETIRE_AT, AgentSettings, Identity
 from instance.spotwatch import POLL_S, SpotWatch
 from instance.work import HandBack
 
@@ -100,16 +100,25 @@ def _s3_config() -> Config:
 
 
 class Life:
-    """The in-guest end of life: first a polite stop, then the process itself (systemd's timer is the second guard)."""
+    """The in-guest end of life: no new job near it, then a polite stop, then the end of the process itself.
+
+    systemd's timer is the second guard. A job begun shortly before the end must not pay for the age of its machine.
+    """
 
     def __init__(self, max_life_s: float) -> None:
         self._max_life_s = max_life_s
-        self._timer = threading.Timer(max_life_s, self._end)
-        self._timer.daemon = True
         self.agent: Agent | None = None
 
     def begin(self) -> None:
-        self._timer.start()
+        for after_s, act in ((RETIRE_AT * self._max_life_s, self._retire), (self._max_life_s, self._end)):
+            timer = threading.Timer(after_s, act)
+            timer.daemon = True
+            timer.start()
+
+    def _retire(self) -> None:
+        if self.agent:
+            log.warning("near the maximum life of %.0f s: claiming no more", self._max_life_s)
+            self.agent.retire()
 
     def _end(self) -> None:
         log.error("maximum life of %.0f s reached", self._max_life_s)

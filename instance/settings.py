@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields
 from avskrift.errors import ConfigurationError
 from instance.metadata import InstanceMetadata, launched_at
 
+RETIRE_AT = 0.9
+"""Share of the maximum life after which no other job is begun."""
+
 
 @dataclass(frozen=True)
 class AgentSettings:

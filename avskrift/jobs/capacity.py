@@ -129,10 +129,11 @@ class _Pass:
             self.table, self.fleet, capacity.sqs, capacity.ssm, settings.jobs_queue_url, settings.image_parameter
         )
 
-    def _guard(self, what: str, act: Callable[[Any], object], argument: Any) -> None:
-        """One action that fails must not keep the others from happening: the next pass sees what is left."""
+    def _guard(self, what: str, act: Callable[[Any], object], argument: Any) -> bool:
+        """Whether it was done. One action that fails keeps no other from happening: the next pass sees what is left."""
         try:
             act(argument)
+            return True
         except StaleAttempt:
             self.report.notes.append(f"{what}: the job moved on meanwhile")
         except MalformedRow as error:
@@ -140,11 +141,19 @@ class _Pass:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one job, the fleet serves the others
             self.report.faults += 1
             self.report.notes.append(f"{what}: {_brief(error)}")
+        return False
 
     def _repeat_unanswered(self) -> None:
-        """Before anything is decided: what they bring counts."""
-        for record in self.fleet.unanswered(self.now):
-            self._guard(f"launch {record['launch_id']} still has no answer", self._submit, record)
+        """Before anything is decided: what they bring counts, and what they may have brought.
+
+        The first that gets no answer ends it: an EC2 that throttles is not helped by more calls.
+        """
+        records = self.fleet.unanswered(self.now)
+        for position, record in enumerate(records):
+            if not self._guard(f"launch {record['launch_id']} still has no answer", self._submit, record):
+                in_doubt = sum(one["wanted"] for one in records[position:])
+                self.observed = replace(self.observed, in_doubt=in_doubt)
+                return
 
     def _submit(self, record: Mapping[str, Any]) -> LaunchAnswer:
         """Make a recorded request; close the record and remember the answer in one transaction."""

@@ -105,10 +105,14 @@ class Observed:
     now: float
     queued: tuple[Job, ...] = ()
     """Oldest first; at most as many as one pass looks at."""
+    is_cut: bool = False
+    """There are more queued jobs than one pass looks at."""
     running: tuple[Job, ...] = ()
     instances: tuple[Instance, ...] = ()
     ended: frozenset[str] = frozenset()
     """Ids of instances that are described as ended."""
+    in_doubt: int = 0
+    """Instances asked for in requests that have no answer yet: they may be there."""
     leaving: Mapping[str, bool] = field(default_factory=dict)
     """Instances that EC2 has just announced to take back (True) or advised to replace (False)."""
     recently_worked: frozenset[str] = frozenset()

@@ -25,6 +25,10 @@ ASSUMED_BYTES_PER_AUDIO_S = 16_000
 """128 kbit/s, until the duration is known."""
 ASSUMED_REAL_TIME_FACTOR = 30
 """Audio seconds per wall second on a T4 with a small model: an estimate that only sizes the fleet."""
+MAX_LAUNCH = 100
+"""Instances of one request, so that it never empties EC2's bucket of launches; the next pass asks for more."""
+SLOW_START_S = 300
+"""The longest that a sound instance takes from its launch to its first claim."""
 KEPT_ANSWERS = 5
 KEPT_ERRORS = 12
 """Of one answer: types × zones, in one audit line."""
@@ -133,9 +137,17 @@ def meter(observed: Observed, memory: Memory) -> Memory:
 
 
 def serving(observed: Observed, memory: Memory) -> set[str]:
-    """Instances that will take a job: launched or live, neither leaving nor suspected."""
+    """Instances that will take a job: launched or live, neither leaving nor suspected nor deaf."""
     known = {*memory.launched, *(one.instance_id for one in observed.instances)}
-    return known - set(memory.leaving) - set(memory.suspects)
+    return known - set(memory.leaving) - set(memory.suspects) - _deaf(observed, memory)
+
+
+def _deaf(observed: Observed, memory: Memory) -> set[str]:
+    """Instances that own no job though one has waited all the time: a boot that failed, a process that hangs."""
+    now = observed.now
+    if not any(now - job.status_at > SLOW_START_S for job in observed.queued):
+        return set()
+    return {one for one, since in memory.idle_since.items() if now - since > SLOW_START_S}
 
 
 def _missing(observed: Observed, waiting: Sequence[Job], memory: Memory, settings: FleetSettings) -> int:
@@ -145,11 +157,13 @@ def _missing(observed: Observed, waiting: Sequence[Job], memory: Memory, setting
     able = serving(observed, memory)
     busy = [job for job in observed.running if job.instance_id in able]
     work = {job.job_id: job for job in (*busy, *waiting)}
-    work_s = sum(map(estimated_work_s, work.values()))
+    unseen = max(1.0, observed.messages / len(work)) if observed.is_cut else 1.0  # jobs there are for each one read
+    work_s = unseen * sum(map(estimated_work_s, work.values()))
     drained_by = max(1, math.ceil(work_s / settings.target_drain_s))
-    wanted = min(drained_by, len(work))  # one job keeps one instance busy, however long it is
+    wanted = min(drained_by, math.ceil(unseen * len(work)))  # one job keeps one instance busy, however long it is
     alive = {*memory.launched, *(one.instance_id for one in observed.instances)}
-    return max(0, min(wanted - len(able), settings.max_instances - len(alive)))
+    room = settings.max_instances - len(alive) - observed.in_doubt
+    return max(0, min(wanted - len(able) - observed.in_doubt, room, MAX_LAUNCH))
 
 
 def _nonzero(*wanted: Launch) -> list[Launch]:

@@ -92,9 +92,11 @@ class Observer:
         odd: list[dict[str, Any]] = []
         described = self.fleet.instances()
         idle = [one for one, since in memory.idle_since.items() if now - since > idle_limit_s]
+        queued = self._queued(nudge.job_ids, odd)
         observed = Observed(
             now=now,
-            queued=self._queued(nudge.job_ids, odd),
+            queued=queued,
+            is_cut=len(queued) >= MAX_QUEUED,
             running=self._running(odd),
             instances=described.live,
             ended=described.ended,

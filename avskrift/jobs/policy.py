@@ -169,10 +169,13 @@ def _once_back(requeue: Requeue) -> Job:
 
 
 def _resend(observed: Observed, waiting: Sequence[Job]) -> list[Resend]:
-    """Every queued and every running job has a message: with fewer, some old queued one lost its own."""
-    if observed.messages >= len(observed.queued) + len(observed.running):
-        return []
-    return [Resend(job.job_id) for job in waiting if observed.now - job.status_at > LOST_MESSAGE_AFTER_S]
+    """Every queued and every running job has a message: with fewer, so many old queued ones lost theirs.
+
+    The queue's counts lag, so this may be wrong by a few: a message too many is dropped by whoever receives it.
+    """
+    lost = len(observed.queued) + len(observed.running) - observed.messages
+    old = [job for job in waiting if observed.now - job.status_at > LOST_MESSAGE_AFTER_S]
+    return [Resend(job.job_id) for job in old[: max(0, lost)]]
 
 
 def _redeliver(observed: Observed, memory: Memory) -> tuple[list[Redeliver], Memory]:

@@ -14,6 +14,7 @@ from bench.simulation.queue import JobsQueue, Message
 from bench.simulation.scenario import ONE_SHOT, Scenario
 from bench.simulation.table import Row, Table
 from bench.simulation.webhooks import Outbox
+from instance.settings import RETIRE_AT
 
 ONE_SHOT_WAIT_S = 20.0
 """How long a one-shot instance looks for its job."""
@@ -76,6 +77,7 @@ class Agent:
             return
         boot_s = world.rng.lognormvariate(math.log(machines.boot_median_s), machines.boot_sigma)
         world.loop.after(boot_s, self._poll)
+        world.loop.after(RETIRE_AT * world.scenario.limits.max_life_s, self._retire)
         world.loop.after(world.scenario.limits.max_life_s, self._live_too_long)
         self._plan(machines.deaths_per_h, self.die)
         if self._instance.market == SPOT:
@@ -293,7 +295,7 @@ class Agent:
         self._world.ec2.end(self._instance.instance_id)
 
     def _live_too_long(self) -> None:
-        """The in-guest end of life: the present job goes back and counts as failed."""
+        """The in-guest end of life: a job that has taken so long goes back and counts as failed."""
         if self._is_over():
             return
         self._is_going = True
@@ -346,6 +348,12 @@ class Agent:
         kept_s = min(done_s, row.audio_s)
         self._tally.redone_audio_s += min(reached_s, row.audio_s) - kept_s
         row.done_s = kept_s
+
+    def _retire(self) -> None:
+        """Near the end of its life an agent finishes its job and begins no other."""
+        self._is_going = True
+        if not self._is_over() and self._row is None:
+            self._power_off()
 
     def _power_off(self) -> None:
         self._turn += 1

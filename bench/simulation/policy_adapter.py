@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from avskrift.jobs.capacity import AUDITED_JOBS, MAX_ACTIONS
 from avskrift.jobs.fleet import REPEAT_FOR_S
@@ -99,9 +99,11 @@ class Fleet:
             Instance(one.instance_id, one.instance_type, one.market, one.launched_at) for one in self._ec2.describe()
         )
         due = self._outbox.due_before(now - OVERDUE_AFTER_S)[:MAX_DELIVERIES]
+        queued = self._table.added(self._table.queued(MAX_QUEUED), nudge.job_ids)
         return Observed(
             now=now,
-            queued=self._table.added(self._table.queued(MAX_QUEUED), nudge.job_ids),
+            queued=queued,
+            is_cut=len(queued) >= MAX_QUEUED,
             running=self._table.running(),
             instances=live,
             ended=self._ec2.ended_ids(),
@@ -119,9 +121,12 @@ class Fleet:
         for record in list(self._records.values()):
             if observed.now - record.created_at > REPEAT_FOR_S:
                 del self._records[record.launch_id]
-            else:
-                memory = self._submit(record, memory, observed)[0]
-        return decide(observed, memory, self._scenario.limits)
+        for record in list(self._records.values()):
+            memory, answer = self._submit(record, memory, observed)
+            if answer is None:
+                break
+        in_doubt = sum(record.wanted.count for record in self._records.values())
+        return decide(replace(observed, in_doubt=in_doubt), memory, self._scenario.limits)
 
     def act(self, action: Action, memory: Memory, observed: Observed) -> Memory:
         """Carry out one action; a job that moved on meanwhile is left alone."""

@@ -7,7 +7,6 @@ import json
 import time
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ import boto3
 import moto.core.utils
 import pytest
 
+import instance.agent
 from avskrift.jobs.delivery import Outbox
 from avskrift.local.receiver import Receiver
 from instance.settings import AgentSettings
@@ -27,22 +27,11 @@ MAX_RECEIVES = {"uploads": 5, "jobs": 50, "outbox": 5}
 FUNCTIONS = ("register", "capacity", "deliver", "reconcile")
 
 
-@dataclass(frozen=True)
-class MoreOfTheDeployment:
-    """The data plane (``deployment``) with EC2 and parameters beside it."""
-
-    data_plane: Any
-    ec2: Any
-    ssm: Any
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.data_plane, name)
-
-
 @pytest.fixture
-def wire(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> Wire:
-    """Installed before anything of the deployment makes a client."""
+def wire(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """What the functions and the agent are connected through; the test itself uses the deployment's own clients."""
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # a thousand images that cost half a second
+    monkeypatch.setattr(instance.agent, "FAULT_PAUSE_S", 0.01)
     monkeypatch.setattr(boto3, "client", lambda service, **_: shared_client(service))
     monkeypatch.setattr(boto3, "Session", SharedSession)
     return connect()
@@ -68,14 +57,13 @@ def shared_receiver() -> Iterator[Receiver]:
 def world(
     wire: Wire, clock: Clock, deployment: Any, shared_receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
-    ec2 = boto3.client("ec2")
     queues = {"jobs": deployment.jobs_queue_url, "outbox": deployment.outbox_queue_url}
     queues["uploads"] = deployment.sqs.create_queue(QueueName="uploads")["QueueUrl"]
     for name, visibility_s in VISIBILITY_S.items():
         queues[f"{name}-dlq"] = deployment.sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
         _set_aside_after(deployment.sqs, queues[name], queues[f"{name}-dlq"], MAX_RECEIVES[name])
         deployment.sqs.set_queue_attributes(QueueUrl=queues[name], Attributes={"VisibilityTimeout": str(visibility_s)})
-    environment = _environment(ec2, queues, shared_receiver.url)
+    environment = _environment(deployment, queues, shared_receiver.url)
     for name, value in environment.items():
         monkeypatch.setenv(f"AVSKRIFT_{name}", value)
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
@@ -85,7 +73,7 @@ def world(
     yield World(
         wire=wire,
         clock=clock,
-        deployment=MoreOfTheDeployment(deployment, ec2, boto3.client("ssm")),
+        deployment=deployment,
         receiver=shared_receiver,
         functions=functions,
         queues=queues,
@@ -108,12 +96,13 @@ def _set_aside_after(sqs: Any, url: str, dlq_url: str, receives: int) -> None:
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
 
 
-def _environment(ec2: Any, queues: dict[str, str], callback_url: str) -> dict[str, str]:
-    secret = boto3.client("secretsmanager").create_secret(
+def _environment(deployment: Any, queues: dict[str, str], callback_url: str) -> dict[str, str]:
+    secret = deployment.client("secretsmanager").create_secret(
         Name="webhooks", SecretString=json.dumps({"current": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
     )
+    ec2 = deployment.client("ec2")
     template = ec2.create_launch_template(LaunchTemplateName="t", LaunchTemplateData={"ImageId": IMAGE})
-    boto3.client("ssm").put_parameter(Name="/ami", Value=IMAGE, Type="String")
+    deployment.client("ssm").put_parameter(Name="/ami", Value=IMAGE, Type="String")
     return {
         "DEPLOYMENT": "test",
         "TABLE": "jobs",

@@ -16,6 +16,8 @@ from avskrift.jobs.model import JobStatus
 from tests.faults.wire import KINDS, Call, Fault
 from tests.faults.world import DIES_AT_WORK, DIES_BEFORE_WEBHOOK, NEVER_WORKS, World
 
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish")
+
 LENGTHS = {"once": 1, "for a while": 4}
 """Calls in a row that fail; the longer row is more than one attempt insists on."""
 LOST_FOR_S = 660
@@ -137,8 +139,9 @@ def check_end(world: World, scenario: Scenario, job_id: str) -> None:
     received = [one for one in world.receiver.receptions if one.job_id == job_id]
     assert {one.type for one in received} == {f"job.{scenario.ends_as.value}"}
     assert len({one.webhook_id for one in received}) == 1
-    assert world.left()["messages"] == {}, "nothing waits, and nothing was set aside in a dead-letter queue"
-    assert world.left()["instances"] == []
+    left = world.left()
+    assert left["messages"] == {}, "nothing waits, and nothing was set aside in a dead-letter queue"
+    assert left["instances"] == []
 
 
 @pytest.mark.parametrize(("scenario", "call", "kind", "length"), list(cases()))

@@ -121,7 +121,7 @@ class World:
         return job_id_for(upload.bucket, key, upload.version_id)
 
     def set_image(self, image_id: str) -> None:
-        self.deployment.ssm.put_parameter(Name="/ami", Value=image_id, Type="String", Overwrite=True)
+        self.deployment.client("ssm").put_parameter(Name="/ami", Value=image_id, Type="String", Overwrite=True)
 
     def settle(self) -> int:
         """Let AWS do its work until nothing is left to do; how many rounds it took."""
@@ -145,11 +145,9 @@ class World:
         return job
 
     def left(self) -> dict[str, Any]:
-        """What is still somewhere: jobs by status, messages by queue, live instances."""
-        rows = self.deployment.dynamodb.scan(TableName="jobs")["Items"]
-        statuses = Counter(row["status"]["S"] for row in rows if "status" in row)
+        """What is still somewhere: rows by status, messages by queue, live instances."""
         messages = {name: count for name in self.queues if (count := self._messages(name))}
-        return {"rows": dict(statuses), "messages": messages, "instances": self._live()}
+        return {"rows": dict(self._statuses()), "messages": messages, "instances": self._live()}
 
     def launched(self) -> int:
         return len(self._instances({"pending", "running", "shutting-down", "terminated"}))
@@ -164,10 +162,20 @@ class World:
             self.settle()
 
     def _is_at_rest(self) -> bool:
-        left = self.left()
-        busy = {"queued", "running", "pending"} & left["rows"].keys()
-        ended = left["rows"].keys() & {"completed", "failed", "cancelled"}
-        return bool(ended) and not (busy or left["messages"].keys() - {"jobs"} or left["instances"])
+        statuses = self._statuses().keys()
+        if statuses & {"queued", "running", "pending"} or not statuses & {"completed", "failed"}:
+            return False
+        return not self._live() and not any(self._messages(name) for name in self.queues if name != "jobs")
+
+    def _statuses(self) -> Counter[str]:
+        """Of jobs and outbox entries."""
+        rows = self.deployment.dynamodb.scan(
+            TableName="jobs",
+            ProjectionExpression="#status",
+            FilterExpression="attribute_exists(#status)",
+            ExpressionAttributeNames={"#status": "status"},
+        )["Items"]
+        return Counter(row["status"]["S"] for row in rows)
 
     def _consume(self, queue: str, function: str) -> None:
         """An event source mapping: batches until nothing is visible; what failed stays until it is visible again."""
@@ -203,7 +211,7 @@ class World:
             if fate != NEVER_WORKS:
                 with self._acting("agent"):
                     self._run_agent(found, fate)
-                self.deployment.ec2.terminate_instances(InstanceIds=[found])
+                self.deployment.client("ec2").terminate_instances(InstanceIds=[found])
 
     def _run_agent(self, instance_id: str, fate: str) -> None:
         engine: Any = DyingEngine() if fate == DIES_AT_WORK else ScriptedEngine()
@@ -225,7 +233,7 @@ class World:
         return self._instances({"pending", "running"})
 
     def _instances(self, states: set[str]) -> list[str]:
-        reservations = self.deployment.ec2.describe_instances()["Reservations"]
+        reservations = self.deployment.client("ec2").describe_instances()["Reservations"]
         found = [one for reservation in reservations for one in reservation["Instances"]]
         return [one["InstanceId"] for one in found if one["State"]["Name"] in states]
 

@@ -355,3 +355,15 @@ def test_deadline_in_the_future_buys_nothing_on_demand(
         capacity.run(NOW + minute * 7_201)
     assert {request["TargetCapacitySpecification"]["DefaultTargetCapacityType"] for request in ec2.requests} == {"spot"}
     assert deployment.table.get(patient.job_id).status is JobStatus.QUEUED
+
+
+def test_throttled_launches_neither_pile_up_nor_exceed_the_limit(
+    deployment: Any, capacity: Capacity, ec2: FaultyEC2, queued_job: Job
+) -> None:
+    deployment.table.create(queued_job)
+    ec2.faults = [refused("RequestLimitExceeded", 503)] * 4
+    for minute in range(4):
+        capacity.run(NOW + 60 * minute)
+    assert len(list(deployment.table.indexed(OPEN_KEY))) == 1, "the same request, again and again"
+    capacity.run(NOW + 240)
+    assert len(capacity.fleet.instances().live) == 1

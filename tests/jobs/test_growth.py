@@ -155,3 +155,37 @@ def test_partial_fleet_is_completed_as_far_as_the_jobs_are_in_a_hurry() -> None:
     assert second_try(Launch(4, "spot", IMAGE, fallback=0), partial) is None
     full = answered("i-1", codes=("InsufficientInstanceCapacity",))
     assert second_try(SPOT_ONE, full) is None, "errors beside all that was wanted are no lack"
+
+
+def test_request_without_an_answer_counts_as_if_it_had_launched() -> None:
+    """EC2 throttles, or its answer got lost: the record stays open, and may bring what it asked for."""
+    assert actions(replace(WAITING, in_doubt=1)) == []
+    limits = replace(LIMITS, max_instances=3)
+    hours = JobProgress(0.0, 10 * 3_600.0)
+    many = tuple(job(number, progress=hours) for number in range(9))
+    observed = seen(NOW, queued=many, messages=9, in_doubt=2)
+    assert actions(observed, limits=limits) == [Launch(1, "spot", IMAGE, 1)]
+
+
+def test_queue_longer_than_a_pass_reads_is_sized_by_its_messages() -> None:
+    limits = replace(LIMITS, max_instances=50)
+    read = tuple(job(number, progress=JobProgress(0.0, 600.0)) for number in range(100))  # 20 s each
+    observed = seen(NOW, queued=read, messages=500)
+    assert actions(observed, limits=limits) == [Launch(4, "spot", IMAGE, 4)]
+    assert actions(replace(observed, is_cut=True), limits=limits) == [Launch(17, "spot", IMAGE, 17)]
+
+
+def test_one_request_asks_for_no_more_than_ec2_gives_at_once() -> None:
+    limits = replace(LIMITS, max_instances=1_000)
+    hours = JobProgress(0.0, 10 * 3_600.0)
+    many = tuple(job(number, progress=hours) for number in range(800))
+    (launch,) = actions(seen(NOW, queued=many, messages=800), limits=limits)
+    assert launch.count == 100
+
+
+def test_instance_that_stays_deaf_while_a_job_waits_is_no_capacity() -> None:
+    waiting = seen(NOW, queued=(job(status_at=NOW - 400),), instances=(machine(launched_at=NOW - 400),), messages=1)
+    assert actions(waiting, Memory(idle_since={"i-0": NOW - 301})) == [SPOT_ONE], "a boot that failed"
+    assert actions(waiting, Memory(idle_since={"i-0": NOW - 299})) == [], "it may still be starting"
+    fresh = seen(NOW, queued=(job(status_at=NOW - 5),), instances=(machine(),), messages=1)
+    assert actions(fresh, Memory(idle_since={"i-0": NOW - 301})) == [], "it was waiting for just this job"

@@ -114,6 +114,15 @@ def test_lost_message_is_sent_again_while_other_jobs_run() -> None:
     assert actions(observed) == [Resend(old.job_id)]
 
 
+def test_no_more_messages_are_sent_again_than_are_missing() -> None:
+    """The queue's counts lag behind: a growing queue always looks a few messages short."""
+    old = tuple(job(number, status_at=NOW - 200 + number) for number in range(50))
+    fresh = tuple(job(number, status_at=NOW - 1) for number in range(100, 110))
+    observed = seen(NOW, queued=(*old, *fresh), instances=(machine(),), messages=58)
+    resent = [action.job_id for action in actions(observed) if isinstance(action, Resend)]
+    assert resent == ["job0", "job1"], "the oldest first"
+
+
 def test_delivery_that_nobody_holds_is_asked_for_once_in_a_while() -> None:
     late = PendingDelivery("msg_late", NOW - 61)
     first = decide(seen(NOW, deliveries=(late,)), Memory(), LIMITS)
