@@ -109,6 +109,7 @@ def short_idle_limit(at_rest: Any) -> Iterator[None]:
     set_limit(usual)
 
 
+@pytest.mark.slow
 def test_reaper_ends_an_agent_that_does_nothing_and_one_that_fell_silent(
     at_rest: Any, short_idle_limit: None, unique: str
 ) -> None:
