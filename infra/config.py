@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from avskrift.errors import ConfigurationError
+from avskrift.jobs.growth import SLOW_START_S
 
 GIB = 1024**3
 #: What CloudWatch Logs accepts as retention, in days, up to two years.
@@ -22,8 +23,6 @@ LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 
 SYSTEM_DISK_GIB = 16
 #: The longest visibility timeout SQS accepts.
 MAX_VISIBILITY_S = 12 * 3600
-#: Seconds that a slow start may take, from launch to the first claim: boot, model load, the first look at the queue.
-SLOW_START_S = 300
 #: The image's own timer (instance/systemd/avskrift-max-life.timer) ends every machine half an hour later.
 MAX_LIFE_LIMIT_S = 6 * 3600
 
