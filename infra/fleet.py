@@ -67,7 +67,7 @@ class Fleet(Construct):
             inline_policies=permissions.policy(
                 [
                     allow(permissions.READ_OBJECT_ACTIONS, [uploads, results, work]),
-                    allow(["s3:PutObject", "s3:AbortMultipartUpload"], [results, work]),
+                    allow("s3:PutObject", [results, work]),
                     # Of a cancelled job; the bucket is versioned, so nothing is destroyed by it.
                     allow("s3:DeleteObject", [work, storage.objects_arn(f"{RESULTS_PREFIX}*/transcript.")]),
                     # Without it a deleted recording answers 403, as a fault of permissions does.

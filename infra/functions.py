@@ -171,7 +171,7 @@ def _register(surroundings: Surroundings, capacity: lambda_.Function) -> Functio
         statements=[
             *_registering_statements(surroundings, capacity),
             permissions.allow_job_items(storage.table.table_arn),
-            allow(permissions.CONSUME_ACTIONS, queues.uploads.queue_arn),
+            allow(permissions.EVENT_SOURCE_ACTIONS, queues.uploads.queue_arn),
         ],
     )
 
@@ -256,7 +256,7 @@ def _deliver(surroundings: Surroundings) -> FunctionSpec:
         environment={**_common_environment(surroundings), "AVSKRIFT_SECRET_ID": secret.secret_arn},
         statements=[
             permissions.allow_job_items(storage.table.table_arn),
-            allow(permissions.CONSUME_ACTIONS, queues.outbox.queue_arn),
+            allow(permissions.EVENT_SOURCE_ACTIONS, queues.outbox.queue_arn),
             allow("sqs:SendMessage", queues.outbox.queue_arn),
             allow("secretsmanager:GetSecretValue", secret.secret_arn),
         ],

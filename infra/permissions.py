@@ -10,19 +10,15 @@ from typing import Any
 
 from aws_cdk import aws_iam as iam
 
-#: Single items, and transactions over them: those need no action of their own.
-ITEM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem")
+#: Single items, and transactions that write them under conditions: those need no action of their own.
+ITEM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 #: Keys of what register, deliver and agents write; launches, the lease and the fleet's memory are capacity's alone.
 JOB_ITEM_KEYS = ("job#*", "outbox#*")
 #: Where reconcile keeps its place in the bucket (avskrift.jobs.reconcile.CURSOR_PK).
 RECONCILE_CURSOR_KEY = "fleet#reconcile"
+CONSUME_ACTIONS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 #: What an SQS event source mapping does in the name of its function.
-CONSUME_ACTIONS = (
-    "sqs:ReceiveMessage",
-    "sqs:DeleteMessage",
-    "sqs:ChangeMessageVisibility",
-    "sqs:GetQueueAttributes",
-)
+EVENT_SOURCE_ACTIONS = (*CONSUME_ACTIONS, "sqs:GetQueueAttributes")
 READ_OBJECT_ACTIONS = ("s3:GetObject", "s3:GetObjectVersion")
 WRITE_LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents")
 
