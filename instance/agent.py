@@ -94,15 +94,20 @@ class Agent:
         if self._leaving.is_set():
             self._queue.give_back(message.receipt)  # it came while we were told to go
             return
+        if message.job_id is None:
+            # Its text is a stranger's: not logged.
+            log.error("message %s of the jobs queue names no job: deleted", message.message_id)
+            self._queue.delete(message.receipt)
+            return
         try:
-            job = self._claim(message.job_id) if message.job_id else None
+            job = self._claim(message.job_id)
         except Exception:
             # Not at once: each time it is received brings it nearer to the dead-letter queue.
             self._queue.give_back(message.receipt, self._queue.lease_s / 3)
             raise
         if job is None:
             # Ended, running elsewhere, or never ours: whoever requeues a job sends it a message of its own.
-            log.warning("dropped a message without a job to claim (%s)", message.job_id or "malformed")
+            log.warning("dropped a message without a job to claim (%s)", message.job_id)
             self._queue.delete(message.receipt)
             return
         with place or Preparation(job, self._services) as prepared:

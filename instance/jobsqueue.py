@@ -20,6 +20,7 @@ class Message:
 
     job_id: str | None
     receipt: str
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class JobsQueue:
             VisibilityTimeout=self._hidden_s,
         )
         for message in response.get("Messages", []):
-            return Message(_job_id(message.get("Body", "")), message["ReceiptHandle"])
+            return Message(_job_id(message.get("Body", "")), message["ReceiptHandle"], message["MessageId"])
         return None
 
     def keep(self, receipt: str) -> None:

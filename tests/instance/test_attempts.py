@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -192,11 +193,23 @@ def test_progress_and_phases_reach_the_row_while_running(stage: Stage) -> None:
     assert "downloaded" in seen[-1].phases
 
 
-@pytest.mark.parametrize("body", ["not json", "[]", '{"job_id": 7}', '{"job_id": "nobody"}'])
-def test_message_without_a_job_is_dropped(stage: Stage, body: str) -> None:
-    stage.deployment.sqs.send_message(QueueUrl=stage.deployment.jobs_queue_url, MessageBody=body)
+@pytest.mark.parametrize("body", ["not json", "[]", '{"job_id": 7}', '{"job_id": ""}'])
+def test_message_that_is_none_of_ours_is_deleted_with_one_error_that_names_it(
+    stage: Stage, body: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = stage.deployment.sqs.send_message(QueueUrl=stage.deployment.jobs_queue_url, MessageBody=body)
     stage.run()
-    assert stage.waiting() == []
+    assert stage.messages() == 0
+    (told,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert told.levelno == logging.ERROR
+    assert sent["MessageId"] in told.getMessage()
+    assert body not in told.getMessage()
+
+
+def test_message_of_a_job_that_nobody_knows_is_dropped(stage: Stage) -> None:
+    send_job(stage.deployment.sqs, stage.deployment.jobs_queue_url, "nobody")
+    stage.run()
+    assert stage.messages() == 0
 
 
 def test_second_message_of_a_finished_job_changes_nothing(stage: Stage) -> None:
