@@ -99,19 +99,34 @@ class Agent:
             log.error("message %s of the jobs queue names no job: deleted", message.message_id)
             self._queue.delete(message.receipt)
             return
+        with place or self._prepare(message, message.job_id) as prepared:
+            job = self._offered(message, message.job_id)
+            if job:
+                self._work(Claim(job, message.receipt), prepared)
+
+    def _prepare(self, message: Message, job_id: str) -> Preparation:
+        """Raises ``OSError``, and then nothing was claimed: another instance may have the disk that this one lacks."""
         try:
-            job = self._claim(message.job_id)
+            return Preparation(job_id, self._services)
+        except OSError as error:
+            log.error("no place to work in: %s; claiming no more", brief(error))
+            self.retire()
+            self._queue.give_back(message.receipt)
+            raise
+
+    def _offered(self, message: Message, job_id: str) -> Job | None:
+        """The message's job, now ours, or None, and then the message is gone."""
+        try:
+            job = self._claim(job_id)
         except Exception:
             # Not at once: each time it is received brings it nearer to the dead-letter queue.
             self._queue.give_back(message.receipt, self._queue.lease_s / 3)
             raise
         if job is None:
             # Ended, running elsewhere, or never ours: whoever requeues a job sends it a message of its own.
-            log.warning("dropped a message without a job to claim (%s)", message.job_id)
+            log.warning("dropped a message without a job to claim (%s)", job_id)
             self._queue.delete(message.receipt)
-            return
-        with place or Preparation(job, self._services) as prepared:
-            self._work(Claim(job, message.receipt), prepared)
+        return job
 
     def _claim(self, job_id: str) -> Job | None:
         """The job, now ours; None if there is nothing to claim. λ capacity ends a job whose row is nonsense."""

@@ -122,11 +122,11 @@ class Peek:
             job = self._services.table.get(message.job_id) if message.job_id else None
             if job is None or job.status is not JobStatus.QUEUED or not has_room_for(job):
                 return None
-            place = Preparation(job, self._services)
+            place = Preparation(job.job_id, self._services)
         except Exception as error:  # noqa: BLE001  (nothing that is done ahead may cost anything)
             log.info("job %s: not fetched ahead: %s", message.job_id, brief(error))
             return None
-        place.begin(on_failure=self._decided.set)
+        place.begin(job, on_failure=self._decided.set)
         return place
 
     def _keep(self, message: Message) -> None:

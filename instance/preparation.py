@@ -37,16 +37,16 @@ def has_room_for(job: Job) -> bool:
 
 
 class Preparation:
-    """A folder of one job's own, gone after ``close``. No name in it is one that a client chose."""
+    """A folder of one job's own, gone after ``close``. No name in it is one that a client chose.
 
-    def __init__(self, job: Job, services: Services) -> None:
-        self._job = job
+    It is made before the job is claimed, so that an instance without disk owns none. Making it raises ``OSError``.
+    """
+
+    def __init__(self, job_id: str, services: Services) -> None:
         self._services = services
         self._folder = Path(tempfile.mkdtemp(prefix="avskrift-"))
         self.recording = self._folder / "recording"
-        self.checkpoint = Checkpoint(
-            services.s3, services.settings.bucket, job.job_id, self._folder / "checkpoint.jsonl"
-        )
+        self.checkpoint = Checkpoint(services.s3, services.settings.bucket, job_id, self._folder / "checkpoint.jsonl")
         self._stopped = threading.Event()
         self._ahead: threading.Thread | None = None
         self._has_arrived = False
@@ -66,36 +66,36 @@ class Preparation:
             self._ahead.join(_END_S)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def begin(self, on_failure: Callable[[], None]) -> None:
+    def begin(self, job: Job, on_failure: Callable[[], None]) -> None:
         """Fetch ahead, in a thread. A fetch that fails is forgotten: whoever claims the job meets the fault itself."""
-        self._ahead = threading.Thread(target=self._fetch_ahead, args=(on_failure,), name="fetch-ahead", daemon=True)
+        arguments = (job, on_failure)
+        self._ahead = threading.Thread(target=self._fetch_ahead, args=arguments, name="fetch-ahead", daemon=True)
         self._ahead.start()
 
-    def fetch(self, cancel: threading.Event) -> None:
+    def fetch(self, job: Job, cancel: threading.Event) -> None:
         """Return when everything is there. Raises ``ObjectGone``, ``Cancelled``, and what S3 answers."""
         while self._ahead and self._ahead.is_alive():
             if cancel.is_set():
                 raise _cancelled()
             self._ahead.join(_POLL_S)
         if not self._has_arrived:
-            self._fetch(cancel)
+            self._fetch(job, cancel)
 
-    def _fetch_ahead(self, on_failure: Callable[[], None]) -> None:
+    def _fetch_ahead(self, job: Job, on_failure: Callable[[], None]) -> None:
         try:
-            self._fetch(self._stopped)
+            self._fetch(job, self._stopped)
         except Exception as error:  # noqa: BLE001  (nothing that is done ahead may cost anything)
-            log.info("job %s: not fetched ahead: %s", self._job.job_id, brief(error))
+            log.info("job %s: not fetched ahead: %s", job.job_id, brief(error))
             on_failure()
 
-    def _fetch(self, cancel: threading.Event) -> None:
-        job = self._job
-        insist(f"job {job.job_id}: download", lambda: self._download(cancel), self._services.patience, cancel.wait)
+    def _fetch(self, job: Job, cancel: threading.Event) -> None:
+        insist(f"job {job.job_id}: download", lambda: self._download(job, cancel), self._services.patience, cancel.wait)
         has_earlier_attempts = job.attempt - (job.status is JobStatus.RUNNING) > 0
         if has_earlier_attempts:
             self.checkpoint.fetch()
         self._has_arrived = True
 
-    def _download(self, cancel: threading.Event) -> None:
+    def _download(self, job: Job, cancel: threading.Event) -> None:
         """The version that was registered, unless the recording was deleted meanwhile (a delete marker counts)."""
 
         def stop_if_cancelled(_: int = 0) -> None:
@@ -103,7 +103,7 @@ class Preparation:
                 raise _cancelled()
 
         stop_if_cancelled()
-        job, s3 = self._job, self._services.s3
+        s3 = self._services.s3
         version: dict[str, Any] = {"VersionId": job.version_id} if job.version_id else {}
         try:
             s3.head_object(Bucket=job.bucket, Key=job.key)

@@ -119,7 +119,7 @@ class Attempt:
             self._complete(transcript, result)
 
     def _transcribe(self) -> Transcript:
-        self._place.fetch(self._cancel)
+        self._place.fetch(self._claim.job, self._cancel)
         self._mark("downloaded")
         engine = self._engine(self._claim.job.options.model)
         self._mark("model_ready")

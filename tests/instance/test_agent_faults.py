@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -139,6 +140,17 @@ def test_outage_of_the_table_leaves_the_job_to_its_lease(stage: Stage) -> None:
     assert (row.status, row.attempt, row.failures) == (JobStatus.RUNNING, 1, 0)
     assert stage.messages() == 1
     assert 1 < outage.calls < 10, "insists, but not for ever"
+
+
+def test_full_disk_costs_no_job_anything_and_ends_the_agent(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [stage.upload(f"uploads/{number}.mp3") for number in range(3)]
+    tries = Outage(OSError(errno.ENOSPC, "injected"), times=10**6)
+    monkeypatch.setattr("tempfile.mkdtemp", tries)
+    stage.run(settings=stage.with_settings(linger_s=600.0))
+    rows = [stage.job(job) for job in jobs]
+    assert {(row.status, row.attempt, row.failures) for row in rows} == {(JobStatus.QUEUED, 0, 0)}
+    assert tries.calls == 1, "it claims no more"
+    assert len(stage.waiting()) == len(jobs), "others may take them at once"
 
 
 def test_outage_of_the_queue_ends_the_agent(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
