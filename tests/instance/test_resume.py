@@ -76,7 +76,7 @@ def engine() -> Iterator[Engine]:
 def recording() -> bytes:
     """Some minutes in two languages."""
     voices = [load(SAMPLES / "sv.ogg"), load(SAMPLES / "en.ogg")]
-    sound = np.concatenate([voices[n % 2] for n in range(6)])
+    sound = np.concatenate([voices[n % 2] for n in range(10)])
     content = BytesIO()
     with wave.open(content, "wb") as file:
         file.setnchannels(1)
