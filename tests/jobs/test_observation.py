@@ -1,0 +1,61 @@
+"""What λ capacity makes of sources that lag or contradict each other, and how much it does in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from avskrift.jobs import capacity as capacity_module
+from avskrift.jobs.capacity import Capacity, CapacitySettings
+from avskrift.jobs.fleet import Fleet, LaunchSettings
+from avskrift.jobs.fleet_model import Memory, Requeue
+from avskrift.jobs.model import Job, JobError, JobStatus
+from avskrift.jobs.table import failed_job
+from tests.jobs.policy_world import IMAGE, LIMITS, NOW, actions, job, machine, seen
+
+@pytest.fixture
+def capacity(deployment: Any) -> Capacity:
+    ec2, ssm = deployment.client("ec2"), deployment.client("ssm")
+    ssm.put_parameter(Name="/ami", Value=IMAGE, Type="String")
+    template = ec2.create_launch_template(LaunchTemplateName="t", LaunchTemplateData={"ImageId": IMAGE})
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    settings = LaunchSettings(
+        "test", template["LaunchTemplate"]["LaunchTemplateId"], ("g4dn.xlarge",), (subnet,), {subnet: "eu-north-1a"}
+    )
+    return Capacity(
+        table=deployment.table,
+        fleet=Fleet(ec2, deployment.table, settings),
+        sqs=deployment.sqs,
+        ssm=ssm,
+        settings=CapacitySettings(deployment.jobs_queue_url, deployment.outbox_queue_url, "/ami", LIMITS),
+    )
+
+
+def start(deployment: Any, waiting: Job) -> Job:
+    """Its attempt on an instance that EC2 does not list."""
+    deployment.table.create(waiting)
+    started: Job = deployment.table.claim(waiting.job_id, "i-elsewhere", NOW)
+    return started
+
+
+def test_beat_that_the_index_has_not_seen_costs_no_attempt(
+    deployment: Any, capacity: Capacity, queued_job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = start(deployment, queued_job)
+
+    def stale(status: JobStatus, *_: Any, **__: Any) -> Any:
+        return iter([started] if status is JobStatus.RUNNING else [])
+
+    monkeypatch.setattr(deployment.table, "with_status", stale)
+    capacity.run(NOW)
+    deployment.table.beat(started, None, {})
+    capacity.run(NOW + LIMITS.lease_s)
+    kept = deployment.table.get(started.job_id)
+    assert (kept.status, kept.failures, kept.beat) == (JobStatus.RUNNING, 0, 1)
+    capacity.run(NOW + 2 * LIMITS.lease_s)
+    assert deployment.table.get(started.job_id).failures == 1, "the beat that was read stood still as long"
+
+
+@pytest.fixture
