@@ -10,10 +10,9 @@ import pytest
 from avskrift.jobs import capacity as capacity_module
 from avskrift.jobs.capacity import Capacity, CapacitySettings
 from avskrift.jobs.fleet import Fleet, LaunchSettings
-from avskrift.jobs.fleet_model import Memory, Requeue
-from avskrift.jobs.model import Job, JobError, JobStatus
-from avskrift.jobs.table import failed_job
-from tests.jobs.policy_world import IMAGE, LIMITS, NOW, actions, job, machine, seen
+from avskrift.jobs.model import Job, JobStatus
+from tests.jobs.policy_world import IMAGE, LIMITS, NOW
+
 
 @pytest.fixture
 def capacity(deployment: Any) -> Capacity:
@@ -59,3 +58,31 @@ def test_beat_that_the_index_has_not_seen_costs_no_attempt(
 
 
 @pytest.fixture
+def four_actions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of one pass, within reach."""
+    monkeypatch.setattr(capacity_module, "MAX_ACTIONS", 4)
+
+
+def test_pass_does_so_much_at_once_and_the_next_the_rest(
+    deployment: Any, capacity: Capacity, queued_job: Job, four_actions: None
+) -> None:
+    started = [start(deployment, replace(queued_job, job_id=f"{number}" * 26)) for number in range(6)]
+    capacity.run(NOW)
+    assert len(capacity.run(NOW + LIMITS.lease_s).actions) == 4
+    assert {deployment.table.get(one.job_id).status for one in started} == {JobStatus.QUEUED, JobStatus.RUNNING}
+    capacity.run(NOW + LIMITS.lease_s + 1)
+    assert {deployment.table.get(one.job_id).status for one in started} == {JobStatus.QUEUED}
+
+
+def test_launch_is_not_crowded_out_by_messages(
+    deployment: Any, capacity: Capacity, queued_job: Job, four_actions: None
+) -> None:
+    for number in range(6):
+        deployment.table.create(replace(queued_job, job_id=f"{number}" * 26, status_at=NOW - 600))
+    report = capacity.run(NOW)
+    assert [line.split()[0] for line in report.actions] == ["launch", "resend", "resend", "resend"]
+
+
+def test_one_pass_does_at_most_500_things() -> None:
+    """More would not end within the function's time."""
+    assert capacity_module.MAX_ACTIONS == 500
