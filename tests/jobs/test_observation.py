@@ -10,8 +10,9 @@ import pytest
 from avskrift.jobs import capacity as capacity_module
 from avskrift.jobs.capacity import Capacity, CapacitySettings
 from avskrift.jobs.fleet import Fleet, LaunchSettings
+from avskrift.jobs.fleet_model import Memory, Requeue
 from avskrift.jobs.model import Job, JobStatus
-from tests.jobs.policy_world import IMAGE, LIMITS, NOW
+from tests.jobs.policy_world import IMAGE, LIMITS, NOW, actions, job, machine, seen
 
 
 @pytest.fixture
@@ -86,3 +87,11 @@ def test_launch_is_not_crowded_out_by_messages(
 def test_one_pass_does_at_most_500_things() -> None:
     """More would not end within the function's time."""
     assert capacity_module.MAX_ACTIONS == 500
+
+
+def test_later_advice_takes_no_notice_back() -> None:
+    """EC2 may advise to replace an instance that it has already said it takes."""
+    silent = job(status=JobStatus.RUNNING, instance_id="i-0", attempt=1)
+    memory = Memory(beats={"job0": (1, 0, NOW - LIMITS.lease_s)}, leaving={"i-0": True})
+    observed = seen(NOW, running=(silent,), instances=(machine(),), leaving={"i-0": False})
+    assert Requeue(silent, interrupted=True) in actions(observed, memory)
