@@ -11,8 +11,11 @@ from avskrift.jobs import capacity as capacity_module
 from avskrift.jobs.capacity import Capacity, CapacitySettings
 from avskrift.jobs.fleet import Fleet, LaunchSettings
 from avskrift.jobs.fleet_model import Memory, Requeue
-from avskrift.jobs.model import Job, JobStatus
+from avskrift.jobs.model import Job, JobError, JobStatus
+from avskrift.jobs.table import failed_job
 from tests.jobs.policy_world import IMAGE, LIMITS, NOW, actions, job, machine, seen
+
+LINE = {"launch_id": "launch-1", "at": NOW, "market": "spot", "wanted": 1, "instances": [], "errors": []}
 
 
 @pytest.fixture
@@ -95,3 +98,17 @@ def test_later_advice_takes_no_notice_back() -> None:
     memory = Memory(beats={"job0": (1, 0, NOW - LIMITS.lease_s)}, leaving={"i-0": True})
     observed = seen(NOW, running=(silent,), instances=(machine(),), leaving={"i-0": False})
     assert Requeue(silent, interrupted=True) in actions(observed, memory)
+
+
+def test_launch_is_noted_in_the_audit_of_a_job_that_waits(deployment: Any, queued_job: Job) -> None:
+    deployment.table.create(queued_job)
+    assert deployment.table.note_launch(queued_job.job_id, LINE)
+    assert deployment.table.get(queued_job.job_id).launches == [LINE]
+
+
+def test_launch_is_not_noted_for_a_job_that_waits_no_longer(deployment: Any, queued_job: Job) -> None:
+    started = start(deployment, queued_job)
+    assert not deployment.table.note_launch(started.job_id, LINE)
+    deployment.table.finish(started, failed_job(started, JobError("internal", "x"), NOW), None)
+    assert not deployment.table.note_launch(started.job_id, LINE)
+    assert deployment.table.get(started.job_id).launches == []
