@@ -23,6 +23,14 @@ FAULT_PAUSE_S = 2.0
 FAULT_PATIENCE_S = 30.0
 """An agent that met nothing but faults for so long, and for ``linger_s``, ends: another one may have more luck."""
 
+MAX_FAULTS_IN_A_ROW = 2
+"""Attempts that failed by no fault of the recording, after which an agent holds its instance for the cause.
+
+Of one job or of two: an instance whose GPU is gone must use up neither a backlog nor the attempts of a lone job, whose
+next one is worth more elsewhere. A recording that kills workers costs at most one launch by this, for among other jobs
+a transcript in between shows that the instance is well.
+"""
+
 
 class Agent:
     """Drains the jobs queue. ``stop``, ``retire`` and ``abandon`` may be called from any thread."""
@@ -34,6 +42,7 @@ class Agent:
         self._leaving = threading.Event()
         self._reason: HandBack | None = None
         self._attempt: Attempt | None = None
+        self._faults_in_a_row = 0
         self._idle_since = time.monotonic()
 
     def stop(self, reason: HandBack = HandBack.STOPPED) -> None:
@@ -151,11 +160,23 @@ class Agent:
         attempt = self._attempt = Attempt(claim, self._services, place, self._prefetcher.follow)
         if self._reason:
             attempt.hand_back(self._reason)
+        has_worked: bool | None = False
         try:
             attempt.run()
+            has_worked = attempt.has_worked
         finally:
             self._attempt = None
             self._idle_since = time.monotonic()
+            self._judge(has_worked)
+
+    def _judge(self, has_worked: bool | None) -> None:
+        """Retire from an instance that only fails; see ``Attempt.has_worked``."""
+        if has_worked is None:
+            return
+        self._faults_in_a_row = 0 if has_worked else self._faults_in_a_row + 1
+        if self._faults_in_a_row >= MAX_FAULTS_IN_A_ROW:
+            log.error("%d attempts in a row failed here: claiming no more", self._faults_in_a_row)
+            self.retire()
 
     def _idle_s(self) -> float:
         return time.monotonic() - self._idle_since

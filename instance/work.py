@@ -46,7 +46,11 @@ class HandBack(Enum):
 
 
 class Attempt:
-    """One claimed job and its place on the disk. ``hand_back`` and ``abandon`` may be called from any thread."""
+    """One claimed job and its place on the disk. ``hand_back`` and ``abandon`` may be called from any thread.
+
+    ``has_worked`` is what it says of this instance: a transcript, or a fault of ours; None where it shows neither, as
+    for a job that was handed back, or a recording that is at fault itself.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Attempt:
         self._claim = claim
         self._services = services
         self._place = place
+        self.has_worked: bool | None = None
         self._on_progress = on_progress
         self._phases: dict[str, float] = self._first_phases()
         self._cancel = threading.Event()
@@ -117,6 +122,7 @@ class Attempt:
             self._fail_attempt(f"{brief(error)}.")
         else:
             self._complete(transcript, result)
+            self.has_worked = True
 
     def _transcribe(self) -> Transcript:
         self._place.fetch(self._claim.job, self._cancel)
@@ -187,6 +193,7 @@ class Attempt:
 
     def _count_failure(self, last: str) -> None:
         """Back to the queue, or the end when this was the last allowed failure."""
+        self.has_worked = False
         failures = self._claim.job.failures + 1
         if failures < self._services.settings.max_failures:
             self._requeue(failed=True, after_s=self._services.retry_delay_s * failures)

@@ -146,7 +146,7 @@ def test_full_disk_costs_no_job_anything_and_ends_the_agent(stage: Stage, monkey
     jobs = [stage.upload(f"uploads/{number}.mp3") for number in range(3)]
     tries = Outage(OSError(errno.ENOSPC, "injected"), times=10**6)
     monkeypatch.setattr("tempfile.mkdtemp", tries)
-    stage.run(settings=stage.with_settings(linger_s=600.0))
+    stage.run()
     rows = [stage.job(job) for job in jobs]
     assert {(row.status, row.attempt, row.failures) for row in rows} == {(JobStatus.QUEUED, 0, 0)}
     assert tries.calls == 1, "it claims no more"
