@@ -7,7 +7,6 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -18,6 +17,7 @@ from avskrift.jobs.launch_errors import fault_of
 from avskrift.jobs.lease import Lease
 from avskrift.jobs.observation import Nudge
 from avskrift.jobs.table import JobTable
+from lambdas.clients import client
 from lambdas.environment import Environment
 from lambdas.settings import capacity_settings, launch_settings
 
@@ -30,7 +30,7 @@ metrics = Metrics()
 
 @cache
 def _table() -> JobTable:
-    return JobTable(boto3.client("dynamodb"), Environment().text("TABLE"))
+    return JobTable(client("dynamodb"), Environment().text("TABLE"))
 
 
 @cache
@@ -38,9 +38,9 @@ def _capacity() -> Capacity:
     env = Environment()
     return Capacity(
         table=_table(),
-        fleet=Fleet(boto3.client("ec2"), _table(), launch_settings(env)),
-        sqs=boto3.client("sqs"),
-        ssm=boto3.client("ssm"),
+        fleet=Fleet(client("ec2"), _table(), launch_settings(env)),
+        sqs=client("sqs"),
+        ssm=client("ssm"),
         settings=capacity_settings(env),
     )
 
@@ -71,6 +71,7 @@ def _log(report: Report) -> None:
     metrics.add_metric("CapacityFaults", MetricUnit.Count, report.faults)
     metrics.add_metric("MalformedRows", MetricUnit.Count, len(report.malformed))
     metrics.add_metric("SpentTodayUsd", MetricUnit.NoUnit, report.spent_usd)
+    metrics.add_metric("ImageMissing", MetricUnit.Count, int(report.lacks_image))
     metrics.add_metric("SpendLimitReached", MetricUnit.Count, int(report.is_over_budget))
 
 
@@ -78,16 +79,20 @@ def _log(report: Report) -> None:
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run passes under the lease until nobody asks for another."""
-    client = boto3.client("dynamodb")
+    dynamodb = client("dynamodb")
     duration_s = context.get_remaining_time_in_millis() / 1_000
-    lease = Lease(client, Environment().text("TABLE"), context.aws_request_id, duration_s)
-    words: list[str] | None = Nudge.from_event(event).to_words()
+    lease = Lease(dynamodb, Environment().text("TABLE"), context.aws_request_id, duration_s)
+    asked: list[str] | None = Nudge.from_event(event).to_words()
     passes = 0
-    while words is not None and passes < MAX_PASSES and lease.acquire(time.time(), words):
+    while asked is not None and passes < MAX_PASSES:
+        words = lease.acquire(time.time(), asked)
+        if words is None:
+            logger.info("another pass is at work: it will look again")
+            break
         passes += 1
         try:
             _log(_capacity().run(time.time(), Nudge.from_words(words)))
         finally:
-            words = lease.release()
+            asked = lease.release()
     metrics.add_metric("Passes", MetricUnit.Count, passes)
     return {"passes": passes}

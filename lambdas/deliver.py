@@ -6,7 +6,6 @@ import json
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -17,6 +16,7 @@ from avskrift.jobs.model import MalformedRow
 from avskrift.jobs.table import JobTable
 from avskrift.webhooks.address import AddressRules
 from avskrift.webhooks.send import WebhookSender
+from lambdas.clients import client
 from lambdas.environment import Environment
 
 logger = Logger()
@@ -28,10 +28,10 @@ processor = BatchProcessor(event_type=EventType.SQS)
 def _outbox() -> Outbox:
     env = Environment()
     return Outbox(
-        table=JobTable(boto3.client("dynamodb"), env.text("TABLE")),
-        secrets=WebhookSecrets(boto3.client("secretsmanager"), env.text("SECRET_ID")),
+        table=JobTable(client("dynamodb"), env.text("TABLE")),
+        secrets=WebhookSecrets(client("secretsmanager"), env.text("SECRET_ID")),
         sender=WebhookSender(AddressRules(allow_loopback=env.insecure_callbacks)),
-        sqs=boto3.client("sqs"),
+        sqs=client("sqs"),
         queue_url=env.text("OUTBOX_QUEUE_URL"),
     )
 

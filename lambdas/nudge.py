@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
+from lambdas.clients import client
 from lambdas.environment import Environment
 
 
 @cache
 def _lambda_client() -> Any:
-    return boto3.client("lambda")
+    return client("lambda")
 
 
 def nudge_capacity(job_ids: Sequence[str], logger: Logger) -> None:

@@ -6,7 +6,6 @@ import time
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -14,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from avskrift.jobs.reconcile import Reconciler, ReconcileReport
 from avskrift.jobs.register import Registrar
 from avskrift.jobs.table import JobTable
+from lambdas.clients import client
 from lambdas.environment import Environment
 from lambdas.nudge import nudge_capacity
 from lambdas.settings import register_settings
@@ -25,11 +25,11 @@ metrics = Metrics()
 @cache
 def _reconciler() -> Reconciler:
     env = Environment()
-    dynamodb = boto3.client("dynamodb")
+    dynamodb = client("dynamodb")
     registrar = Registrar(
         table=JobTable(dynamodb, env.text("TABLE")),
-        s3=boto3.client("s3"),
-        sqs=boto3.client("sqs"),
+        s3=client("s3"),
+        sqs=client("sqs"),
         settings=register_settings(env),
     )
     return Reconciler(registrar=registrar, dynamodb=dynamodb, bucket=env.text("BUCKET"))

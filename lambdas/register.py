@@ -6,7 +6,6 @@ import time
 from functools import cache
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -16,6 +15,7 @@ from avskrift.jobs.events import MalformedEvent, parse_upload
 from avskrift.jobs.model import JobStatus
 from avskrift.jobs.register import Registrar
 from avskrift.jobs.table import JobTable
+from lambdas.clients import client
 from lambdas.environment import Environment
 from lambdas.nudge import nudge_capacity
 from lambdas.settings import register_settings
@@ -30,9 +30,9 @@ def _registrar() -> Registrar:
     """Made at the first event and kept while the function stays warm."""
     env = Environment()
     return Registrar(
-        table=JobTable(boto3.client("dynamodb"), env.text("TABLE")),
-        s3=boto3.client("s3"),
-        sqs=boto3.client("sqs"),
+        table=JobTable(client("dynamodb"), env.text("TABLE")),
+        s3=client("s3"),
+        sqs=client("sqs"),
         settings=register_settings(env),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,11 @@ from avskrift.jobs.fleet_model import (
 )
 from avskrift.jobs.growth import after_answer, audit_line, second_try
 from avskrift.jobs.messages import send_job, send_outbox
-from avskrift.jobs.model import TERMINAL, Job, JobError, MalformedRow
+from avskrift.jobs.model import Job, JobError, MalformedRow
 from avskrift.jobs.observation import Nudge, Observer
 from avskrift.jobs.outbox import outbox_entry_for
-from avskrift.jobs.policy import decide
-from avskrift.jobs.salvage import end_malformed
+from avskrift.jobs.policy import decide, unasked
+from avskrift.jobs.salvage import end_malformed, has_ended, is_job
 from avskrift.jobs.table import MAX_LAUNCHES, JobTable, StaleAttempt, failed_job
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 MAX_ACTIONS = 500
-"""Of one pass, so that it ends well within the function's time; launches come first, the rest waits for the next."""
+"""Of one pass, so that it ends well within the function's time; the rest waits for the next."""
+MAX_MENDED = 50
+"""Rows edited by hand that one pass sees to."""
 AUDITED_JOBS = 25
 """Waiting jobs, oldest first, whose rows keep a launch's answer; one that ends unserved is given the last answers."""
 MEMORY_PK = "fleet#memory"
@@ -61,6 +63,8 @@ class Report:
     instances: int = 0
     spent_usd: float = 0.0
     is_over_budget: bool = False
+    lacks_image: bool = False
+    """Jobs wait, and the deployment has no machine image."""
     actions: list[str] = field(default_factory=list)
     launches: list[LaunchAnswer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -108,18 +112,25 @@ class _Pass:
         self.memory = self._recall()
         limits = self.settings.limits
         observation = self._observer().look(self.now, nudge, self.memory, limits.idle_limit_s)
-        self.observed = observation.observed
-        self._repeat_unanswered()
-        for values in observation.odd:
+        unanswered = self.fleet.unanswered(self.now)
+        self.observed = replace(observation.observed, in_doubt=sum(record["wanted"] for record in unanswered))
+        for values in observation.odd[:MAX_MENDED]:
             self._guard(f"mend {values['pk']}", self._mend, values)
         decision = decide(self.observed, self.memory, limits)
+        # Before anything is done: a pass that an AWS in trouble holds up until its function ends has seen what it saw.
+        self.table.put_values(_memory_row(replace(decision.memory, deliveries=self.memory.deliveries)))
         self.memory = decision.memory
+        undone = [*decision.actions[MAX_ACTIONS:]]
         for action in decision.actions[:MAX_ACTIONS]:
-            self._guard(_line(action), self._act, action)
+            if not self._guard(_line(action), self._act, action):
+                undone.append(action)
             self.report.actions.append(_line(action))
+        self._repeat(unanswered)
+        self.memory = unasked(self.memory, undone)
         self.table.put_values(_memory_row(self.memory))
         self.report.notes += decision.notes
         self.report.is_over_budget = decision.is_over_budget
+        self.report.lacks_image = bool(self.observed.queued) and not self.observed.image_id
         self.report.queued, self.report.running = len(self.observed.queued), len(self.observed.running)
         self.report.instances, self.report.spent_usd = len(self.observed.instances), self.memory.spent_usd
 
@@ -143,16 +154,10 @@ class _Pass:
             self.report.notes.append(f"{what}: {_brief(error)}")
         return False
 
-    def _repeat_unanswered(self) -> None:
-        """Before anything is decided: what they bring counts, and what they may have brought.
-
-        The first that gets no answer ends it: an EC2 that throttles is not helped by more calls.
-        """
-        records = self.fleet.unanswered(self.now)
-        for position, record in enumerate(records):
+    def _repeat(self, unanswered: Sequence[Mapping[str, Any]]) -> None:
+        """Last, for an EC2 that hangs must hold up nothing else; the first that gets no answer again ends it."""
+        for record in unanswered:
             if not self._guard(f"launch {record['launch_id']} still has no answer", self._submit, record):
-                in_doubt = sum(one["wanted"] for one in records[position:])
-                self.observed = replace(self.observed, in_doubt=in_doubt)
                 return
 
     def _submit(self, record: Mapping[str, Any]) -> LaunchAnswer:
@@ -225,8 +230,8 @@ class _Pass:
             self.table.put_in_place(Job.from_dict(values), values.get("status_key"))
             return
         except MalformedRow:
-            has_ended = values.get("status") in TERMINAL
-        if has_ended:
+            may_end = is_job(values) and not has_ended(values)
+        if not may_end:
             self.table.put_aside(values["pk"])
         else:
             end_malformed(self.table, self.capacity.sqs, self.settings.outbox_queue_url, values, self.now)
@@ -236,7 +241,7 @@ class _Pass:
         values = (self.table.get_values(MEMORY_PK) or {}).get("memory", {})
         try:
             return Memory.from_dict(values)
-        except (TypeError, ValueError, AttributeError):
+        except (TypeError, ValueError, AttributeError, LookupError):
             self.report.malformed.append(MEMORY_PK)
             return Memory()
 

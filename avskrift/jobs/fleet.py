@@ -31,7 +31,8 @@ TEMPLATE_TAG = "aws:ec2launchtemplate:id"
 """Set by EC2 itself: nobody can take it away."""
 OPEN_KEY = "launch#open"
 """Index partition of launch records that have no answer yet."""
-LIVE_STATES = frozenset({"pending", "running"})
+LIVE_STATES = frozenset({"pending", "running", "stopping", "stopped"})
+"""Somebody who stops an instance by hand leaves a volume that costs: it stays the reaper's."""
 RECORD_TTL_S = 30 * 86_400
 REPEAT_FOR_S = 600
 """How long a request without an answer is repeated."""

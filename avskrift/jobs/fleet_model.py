@@ -58,11 +58,12 @@ class Memory:
     launched: Mapping[str, float] = field(default_factory=dict)
     """instance_id → when it was launched, while it may not be described yet."""
     deliveries: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
-    """outbox_id → (its due time, when this clock first saw it overdue, when its delivery was last asked for)."""
-    cold_starts: Mapping[str, float] = field(default_factory=dict)
-    """launch_id → when it started a fleet from nothing, since the oldest job that still waits was queued."""
+    """outbox_id → (its due time, when this clock first saw it due, when its delivery was last asked for)."""
+    barren: Mapping[str, float] = field(default_factory=dict)
+    """instance_id → when it was launched because none served, while no job was claimed since; one for each launch."""
     spot_failures: Mapping[str, float] = field(default_factory=dict)
-    """launch_id → when spot lacked capacity, while that counts toward the breaker."""
+    """launch_id, or instance_id → when spot lacked capacity, or took an instance before it had claimed a job; while
+    that counts toward the breaker."""
     spot_paused_until: float = 0.0
     unserved_since: float = 0.0
     """Since when jobs have waited while no instance served them; 0 while one does, or none waits."""
@@ -87,13 +88,18 @@ def _sightings(value: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     return {one: (float(seen[0]), float(seen[1]), float(seen[2])) for one, seen in value.items()}
 
 
+def _answer(line: Mapping[str, Any]) -> dict[str, Any]:
+    errors = [{**error, "code": str(error["code"])} for error in line["errors"]]
+    return {**line, "launch_id": str(line["launch_id"]), "errors": errors}
+
+
 _MEMORY_READERS: dict[str, Callable[[Any], Any]] = {
     "beats": _sightings,
     "deliveries": _sightings,
     "leaving": lambda value: {one: bool(taken) for one, taken in value.items()},
-    "answers": lambda value: tuple(dict(line) for line in value),
+    "answers": lambda value: tuple(_answer(line) for line in value),
     "spend_day": str,
-    **dict.fromkeys(("idle_since", "suspects", "launched", "cold_starts", "spot_failures"), _times),
+    **dict.fromkeys(("idle_since", "suspects", "launched", "barren", "spot_failures"), _times),
     **dict.fromkeys(("spot_paused_until", "unserved_since", "spent_usd", "metered_at"), float),
 }
 
@@ -120,7 +126,7 @@ class Observed:
     messages: int = 0
     """Messages of the jobs queue: waiting, delayed and in flight."""
     deliveries: tuple[PendingDelivery, ...] = ()
-    """Outbox entries past their time, most overdue first; at most as many as one pass looks at."""
+    """Outbox entries that are due, the longest first; at most as many as one pass looks at."""
     image_id: str = ""
     """The machine image to launch; empty while the deployment has none."""
 

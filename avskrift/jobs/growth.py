@@ -29,6 +29,8 @@ MAX_LAUNCH = 100
 """Instances of one request, so that it never empties EC2's bucket of launches; the next pass asks for more."""
 SLOW_START_S = 300
 """The longest that a sound instance takes from its launch to its first claim."""
+BARREN_PAUSE_S = 120
+"""Before the third launch in a row that brings no claim; twice as long before each further one."""
 KEPT_ANSWERS = 5
 KEPT_ERRORS = 12
 """Of one answer: types × zones, in one audit line."""
@@ -54,13 +56,10 @@ def launches(
     observed: Observed, waiting: Sequence[Job], memory: Memory, settings: FleetSettings
 ) -> tuple[list[Launch], tuple[str, ...]]:
     """What to launch for the jobs that wait, and why not more."""
-    if not waiting or not observed.image_id:
-        return [], ()
-    if memory.spent_usd >= settings.max_usd_per_day:
-        return [], (f"daily limit reached: {memory.spent_usd:.2f} USD spent",)
+    obstacle = _obstacle(observed, memory, settings)
     missing = _missing(observed, waiting, memory, settings)
-    if missing == 0:
-        return [], ()
+    if missing == 0 or obstacle:
+        return [], (obstacle,) if obstacle and waiting else ()
     urgent = [job for job in waiting if not may_wait(job, observed.now)]
     hurried = min(missing, _missing(observed, urgent, memory, settings))
     if observed.now < memory.spot_paused_until:
@@ -72,9 +71,28 @@ def launches(
     return _nonzero(on_demand, spot), ()
 
 
+def _obstacle(observed: Observed, memory: Memory, settings: FleetSettings) -> str:
+    """Why nothing may be launched at all; empty if something may."""
+    if not observed.image_id:
+        return "no machine image: the AMI parameter holds none"
+    if observed.now < _next_try_at(memory):
+        return f"{len(memory.barren)} launches in a row brought no claim: the next one waits"
+    if memory.spent_usd >= settings.max_usd_per_day:
+        return f"daily limit reached: {memory.spent_usd:.2f} USD spent"
+    return ""
+
+
+def _next_try_at(memory: Memory) -> float:
+    """Instances that come and claim nothing: a broken image, or a service that only they can't reach."""
+    doublings = len(memory.barren) - 2
+    return max(memory.barren.values()) + BARREN_PAUSE_S * 2**doublings if doublings >= 0 else 0.0
+
+
 def after_answer(memory: Memory, observed: Observed, answer: LaunchAnswer) -> Memory:
     """Remember what a launch brought. The same answer again (its record was not closed) changes nothing more."""
     now = observed.now
+    if answer.instances and not serving(observed, memory):
+        memory = replace(memory, barren={answer.instance_ids[0]: now} | dict(memory.barren))
     fresh = [one for one in answer.instances if one["instance_id"] not in memory.launched]
     billed_usd = sum(usd_per_hour(one["instance_type"], answer.market) for one in fresh) * MIN_BILLED_S / 3_600
     memory = replace(
@@ -82,13 +100,11 @@ def after_answer(memory: Memory, observed: Observed, answer: LaunchAnswer) -> Me
         launched={**memory.launched, **{one["instance_id"]: now for one in fresh}},
         spent_usd=round(memory.spent_usd + billed_usd, 6),
     )
-    if answer.instances and not observed.instances:
-        memory = replace(memory, cold_starts={**memory.cold_starts, answer.launch_id: now})
     if answer.errors or answer.missing:
         others = [line for line in memory.answers if line["launch_id"] != answer.launch_id]
         memory = replace(memory, answers=(*others, audit_line(answer, now))[-KEPT_ANSWERS:])
     lacks_spot = answer.market == SPOT and other_market_may_help(answer)
-    return _after_spot_failure(memory, answer.launch_id, now) if lacks_spot else memory
+    return after_spot_failure(memory, answer.launch_id, now) if lacks_spot else memory
 
 
 def other_market_may_help(answer: LaunchAnswer) -> bool:
@@ -170,9 +186,9 @@ def _nonzero(*wanted: Launch) -> list[Launch]:
     return [launch for launch in wanted if launch.count > 0]
 
 
-def _after_spot_failure(memory: Memory, launch_id: str, now: float) -> Memory:
+def after_spot_failure(memory: Memory, cause: str, now: float) -> Memory:
     """Count one failure of spot; the second within the window pauses spot for a while."""
-    recent = {one: at for one, at in memory.spot_failures.items() if now - at < BREAKER_WINDOW_S} | {launch_id: now}
+    recent = {one: at for one, at in memory.spot_failures.items() if now - at < BREAKER_WINDOW_S} | {cause: now}
     if len(recent) < BREAKER_FAILURES:
         return replace(memory, spot_failures=recent)
     return replace(memory, spot_failures={}, spot_paused_until=now + BREAKER_OPEN_S)

@@ -14,6 +14,8 @@ from typing import Any
 from avskrift.errors import AvskriftError, BadOptions
 from avskrift.jobs.options import JobOptions
 
+_FENCES = ("attempt", "phases")
+"""Fields with a default that every write of a row leans on."""
 JOB_PK = "job#"
 """How the keys of jobs' rows begin."""
 _LAST_MOMENT = 253_402_300_799
@@ -107,6 +109,9 @@ class Job:
         """Read a stored row back; ``MalformedRow`` names the first field that can't be what it says."""
         known = {item.name for item in fields(cls)}
         values = {name: read_field(name, value) for name, value in data.items() if name in known}
+        lost = [name for name in _FENCES if name not in data]
+        if "pk" in data and lost:
+            raise MalformedRow(f"The job's row has lost its {lost[0]!r}: nothing can be written to it.")
         if data.get("pk", f"{JOB_PK}{values.get('job_id')}") != f"{JOB_PK}{values.get('job_id')}":
             raise MalformedRow("The job's row holds the job_id of another one.")
         try:

@@ -13,7 +13,6 @@ from avskrift.jobs.fleet import Fleet
 from avskrift.jobs.fleet_model import Memory, Observed, PendingDelivery
 from avskrift.jobs.model import Job, JobStatus, MalformedRow
 from avskrift.jobs.outbox import PENDING_KEY
-from avskrift.jobs.policy import OVERDUE_AFTER_S
 from avskrift.jobs.table import JobTable
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_QUEUED = 2_000
 """Queued jobs that one pass reads, oldest first: enough to size any fleet; a longer queue comes up as it drains."""
+MAX_NEWEST = 200
+"""Of a longer queue, the newest are read too."""
 MAX_DELIVERIES = 500
 _MESSAGE_COUNTS = (
     "ApproximateNumberOfMessages",
@@ -112,6 +113,9 @@ class Observer:
         """By the index, which may lag: what is done about a job is fenced by its status and attempt."""
         indexed = self.table.with_status(JobStatus.QUEUED, odd=odd)
         found = {job.job_id: job for job in islice(indexed, MAX_QUEUED)}
+        if len(found) == MAX_QUEUED:  # behind so many that may have time, some may be in a hurry
+            newest = self.table.with_status(JobStatus.QUEUED, newest_first=True)
+            found |= {job.job_id: job for job in islice(newest, MAX_NEWEST)}
         for job_id in nudged:
             job = None if job_id in found else self._read(job_id, odd)
             if job and job.status is JobStatus.QUEUED:
@@ -145,9 +149,9 @@ class Observer:
         return sum(map(int, counts.values()))
 
     def _deliveries(self, now: float) -> tuple[PendingDelivery, ...]:
-        overdue = islice(self.table.indexed(PENDING_KEY, until=now - OVERDUE_AFTER_S), MAX_DELIVERIES)
+        due = islice(self.table.indexed(PENDING_KEY, until=now), MAX_DELIVERIES)
         return tuple(
-            PendingDelivery(str(entry["pk"]).removeprefix("outbox#"), float(entry["status_at"])) for entry in overdue
+            PendingDelivery(str(entry["pk"]).removeprefix("outbox#"), float(entry["status_at"])) for entry in due
         )
 
     def _image_id(self) -> str:

@@ -19,6 +19,8 @@ from avskrift.jobs.model import Job, JobStatus, MalformedRow
 PENDING_KEY = "outbox#pending"
 """Index partition of the entries that are still to be delivered."""
 MAX_BODY_BYTES = 20_000
+MIN_TTL_S = 5 * 86_400
+"""Longer than the schedule of attempts."""
 _ENDED_TYPES = {
     JobStatus.COMPLETED: "job.completed",
     JobStatus.FAILED: "job.failed",
@@ -89,7 +91,7 @@ def outbox_entry_for(ended: Job, now: float, links: ResultLinks | None = None) -
         body=_body(kind, ended, now, links),
         created_at=now,
         next_attempt_at=now,
-        expires_at=ended.expires_at,
+        expires_at=max(ended.expires_at, int(now) + MIN_TTL_S),
     )
 
 

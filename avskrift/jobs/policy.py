@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from avskrift.jobs.fleet_model import (
+    Action,
     Decision,
     Fail,
     FleetSettings,
@@ -24,14 +25,22 @@ from avskrift.jobs.fleet_model import (
     Resend,
     Terminate,
 )
-from avskrift.jobs.growth import deadline_of, interrupted_work, launches, may_wait, meter, serving
+from avskrift.jobs.growth import (
+    after_spot_failure,
+    deadline_of,
+    interrupted_work,
+    launches,
+    may_wait,
+    meter,
+    serving,
+)
 from avskrift.jobs.launch_errors import advice
 from avskrift.jobs.model import Job
 
 LOST_MESSAGE_AFTER_S = 120
 """A queued job this old, in a queue with fewer messages than jobs, gets its message again."""
 OVERDUE_AFTER_S = 60
-"""An outbox entry this far past its time is held by nobody."""
+"""An outbox entry that this clock has seen due for so long is held by nobody."""
 REDELIVER_EVERY_S = 900
 """As long as SQS may delay a message: an entry is not asked for again while its message may still be on its way."""
 REAPER_GRACE_S = 300
@@ -39,8 +48,8 @@ SUSPECT_FOR_S = 30
 """Between the pass that marks an instance and the one that ends it."""
 UNSEEN_S = 60
 """EC2's descriptions lag behind its launches: so long, an instance counts though it is not described yet."""
-MAX_COLD_STARTS = 5
-"""Fleets started from nothing while one job waited, of which none claimed it: the image is broken."""
+MAX_BARREN = 5
+"""Launches while one job waited and none served it, of which none claimed it: the image is broken."""
 NO_IMAGE = "The deployment has no machine image: put one's id into its AMI parameter, then upload the recording again."
 NO_MACHINES = "No instance could be had in time (spot or on demand). {advice} Then upload the recording again."
 OVER_BUDGET = (
@@ -63,7 +72,7 @@ def decide(observed: Observed, memory: Memory, settings: FleetSettings) -> Decis
     struck = [job for job in interrupted_work(observed, memory) if job.job_id not in silenced]
     requeued = [_once_back(action) for action in silent if isinstance(action, Requeue)]
     growth, notes = launches(observed, [*waiting, *requeued, *struck], memory, settings)
-    actions = (*growth, *ended, *silent, *reaped, *_resend(observed, waiting), *late)
+    actions = (*silent, *reaped, *growth, *ended, *late, *_resend(observed, waiting))
     is_over_budget = bool(waiting) and memory.spent_usd >= settings.max_usd_per_day
     return Decision(actions, memory, notes, is_over_budget)
 
@@ -80,13 +89,16 @@ def _forget(observed: Observed, memory: Memory) -> Memory:
     for one, taken in observed.leaving.items():
         if one in known:  # the account's other instances get notices too
             leaving[one] = taken or leaving.get(one, False)
+    for one in [one for one in memory.barren if leaving.get(one)]:  # not the image's fault but that of spot
+        memory = after_spot_failure(memory, one, now)
+        memory = replace(memory, barren={other: at for other, at in memory.barren.items() if other != one})
     oldest = math.inf if observed.running else min((job.status_at for job in observed.queued), default=math.inf)
     return replace(
         memory,
         launched=launched,
         leaving=leaving,
         # Whatever became of it: a job that runs was claimed, so the image is sound.
-        cold_starts={one: at for one, at in memory.cold_starts.items() if at >= oldest},
+        barren={one: at for one, at in memory.barren.items() if at >= oldest},
         answers=memory.answers if observed.queued else (),
     )
 
@@ -107,8 +119,8 @@ def _judge_queued(observed: Observed, memory: Memory, settings: FleetSettings) -
 
 
 def _hopeless(job: Job, observed: Observed, memory: Memory, settings: FleetSettings) -> Fail | None:
-    barren = sum(at >= job.status_at for at in memory.cold_starts.values())  # a sound instance would have claimed it
-    if barren >= MAX_COLD_STARTS:
+    barren = sum(at >= job.status_at for at in memory.barren.values())  # a sound instance would have claimed it
+    if barren >= MAX_BARREN:
         return Fail(job, "internal", BROKEN_IMAGE.format(count=barren))
     if may_wait(job, observed.now):
         return None
@@ -164,6 +176,13 @@ def _reap(
     return list(map(Terminate, doomed)), replace(memory, idle_since=idle_since, suspects=suspects)
 
 
+def unasked(memory: Memory, undone: Iterable[Action]) -> Memory:
+    """Forget that deliveries were asked for which were not, after all."""
+    missed = {action.outbox_id for action in undone if isinstance(action, Redeliver)}
+    kept = {one: (*seen[:2], 0.0) if one in missed else seen for one, seen in memory.deliveries.items()}
+    return replace(memory, deliveries=kept)
+
+
 def _once_back(requeue: Requeue) -> Job:
     return replace(requeue.job, interruptions=requeue.job.interruptions + requeue.interrupted)
 
@@ -179,7 +198,7 @@ def _resend(observed: Observed, waiting: Sequence[Job]) -> list[Resend]:
 
 
 def _redeliver(observed: Observed, memory: Memory) -> tuple[list[Redeliver], Memory]:
-    """Entries that this clock has seen overdue at the same time for a while, and has not asked for of late."""
+    """Entries that this clock has seen due at the same time for a while, and has not asked for of late."""
     seen: dict[str, tuple[float, float, float]] = {}
     due: list[Redeliver] = []
     for one in observed.deliveries:

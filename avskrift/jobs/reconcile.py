@@ -20,9 +20,9 @@ from avskrift.errors import AvskriftError
 from avskrift.jobs.events import Upload
 from avskrift.jobs.items import from_item, to_item
 from avskrift.jobs.layout import UPLOADS_PREFIX, is_folder, job_id_for
-from avskrift.jobs.model import TERMINAL, Job, JobStatus, MalformedRow
+from avskrift.jobs.model import Job, JobStatus, MalformedRow
 from avskrift.jobs.register import Registrar
-from avskrift.jobs.salvage import end_malformed
+from avskrift.jobs.salvage import end_malformed, has_ended
 from avskrift.jobs.table import job_pk, status_key
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ TIME_MARGIN_S = 20.0
 CURSOR_PK = "fleet#reconcile"
 API_PREFIX = UPLOADS_PREFIX + "api/"
 """Recordings of jobs made through the API: their row came first, and its id is in the key, not made of it."""
-_TERMINAL_VALUES = tuple(status.value for status in TERMINAL)
 _BATCH = 100
 """Keys that BatchGetItem takes at once."""
 
@@ -191,7 +190,7 @@ class Reconciler:
             report.repaired.append(job_id)
 
     def _end_unless_ended(self, job_id: str, values: dict[str, Any], now: float, report: ReconcileReport) -> None:
-        if values.get("status") in _TERMINAL_VALUES:  # its webhook was sent long ago: no second end
+        if has_ended(values):
             report.unreadable.append(job_id)
             return
         report.malformed.append(job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -71,6 +72,7 @@ class Registrar:
             head = self._head(upload)
             job = self._new_job(upload, head, self._options(head), now)
             self._check(job)
+            self._check_deadline(job)
         except ObjectGone as error:
             return failed_job(self._new_job(upload, None, self._default_options(), now), _job_error(error), now)
         except BadOptions as error:
@@ -121,6 +123,13 @@ class Registrar:
             raise TooLarge(
                 f"The file has {job.size_bytes:,} bytes; the deployment takes {self.settings.max_size_bytes:,}. "
                 "Send only its audio track, or raise max_size_bytes."
+            )
+
+    def _check_deadline(self, job: Job) -> None:
+        latest = job.expires_at - DAY_S
+        if job.options.deadline and datetime.fromisoformat(job.options.deadline).timestamp() > latest:
+            raise BadOptions(
+                f"deadline is too far ahead: the deployment keeps jobs for {self.settings.job_ttl_days} days."
             )
 
     def _create_ended(self, job: Job, now: float) -> None:

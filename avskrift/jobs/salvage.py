@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 from avskrift.jobs.messages import send_outbox
-from avskrift.jobs.model import JOB_PK, Job, JobError, JobStatus, MalformedRow, read_field
+from avskrift.jobs.model import JOB_PK, TERMINAL, Job, JobError, JobStatus, MalformedRow, read_field
 from avskrift.jobs.options import JobOptions
 from avskrift.jobs.outbox import outbox_entry_for
 from avskrift.jobs.table import JobTable, StaleAttempt
@@ -45,6 +45,17 @@ def end_malformed(
     return job
 
 
+def is_job(values: Mapping[str, Any]) -> bool:
+    return str(values["pk"]).startswith(JOB_PK)
+
+
+def has_ended(values: Mapping[str, Any]) -> bool:
+    """Whether an unreadable row is that of a job which ended before: its webhook was sent, it gets no second end."""
+    ends = tuple(status.value for status in TERMINAL)
+    keys = tuple(f"{JOB_PK}{status}" for status in ends)
+    return values.get("status") in ends or values.get("status_key") in keys or bool(values.get("result"))
+
+
 def salvaged_job(values: Mapping[str, Any], now: float) -> Job:
     """What can be read of a row, as a job that failed; absent and nonsensical fields get their plainest value."""
     read, nonsense = {}, []
@@ -57,7 +68,8 @@ def salvaged_job(values: Mapping[str, Any], now: float) -> Job:
         except MalformedRow:
             nonsense.append(item.name)
     plain: dict[str, Any] = {
-        **{"bucket": "", "key": "", "version_id": "", "size_bytes": 0, "options": JobOptions()},
+        **{"bucket": "", "key": "", "version_id": "", "size_bytes": 0},
+        "options": JobOptions(callback_url=_callback_url(values.get("options"))),
         "expires_at": int(now) + _DEFAULT_TTL_S,
         **read,
         "job_id": str(values["pk"]).removeprefix(JOB_PK),
@@ -67,6 +79,12 @@ def salvaged_job(values: Mapping[str, Any], now: float) -> Job:
         "error": JobError("internal", MALFORMED.format(names=", ".join(nonsense) or "its status")),
     }
     return Job(**plain)
+
+
+def _callback_url(options: Any) -> str | None:
+    """Whom to tell, even where another option is nonsense."""
+    url = options.get("callback_url") if isinstance(options, Mapping) else None
+    return url if isinstance(url, str) else None
 
 
 def _evidence(values: Mapping[str, Any]) -> str:

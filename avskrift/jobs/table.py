@@ -212,11 +212,11 @@ class JobTable:
             self._client.update_item(
                 TableName=self.name,
                 Key=to_item({"pk": job_pk(job_id)}),
-                UpdateExpression="SET launches = list_append(launches, :line)",
-                ConditionExpression="#status = :queued AND size(launches) < :most",
+                UpdateExpression="SET launches = list_append(if_not_exists(launches, :none), :line)",
+                ConditionExpression="#status = :queued AND (attribute_not_exists(launches) OR size(launches) < :most)",
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues=to_item(
-                    {":line": [line], ":queued": JobStatus.QUEUED.value, ":most": MAX_LAUNCHES}
+                    {":line": [line], ":none": [], ":queued": JobStatus.QUEUED.value, ":most": MAX_LAUNCHES}
                 ),
             )
         except ClientError as error:
@@ -291,7 +291,7 @@ class JobTable:
         """An UpdateItem that needs the row to exist and to hold every ``expected`` value."""
         expression = _Expression()
         sets = [f"{expression.path(name)} = {expression.value(value)}" for name, value in changes.items()]
-        sets += [f"{expression.path(name)} = {expression.path(name)} + {expression.value(1)}" for name in add]
+        sets += [expression.increment(name) for name in add]
         conditions = ["attribute_exists(pk)"]
         conditions += [f"{expression.path(name)} = {expression.value(value)}" for name, value in expected.items()]
         return {
@@ -319,6 +319,10 @@ class _Expression:
         parts = dotted.split(".")
         self.names.update({f"#{part}": part for part in parts})
         return ".".join(f"#{part}" for part in parts)
+
+    def increment(self, name: str) -> str:
+        """A counter that a row of an older version may lack."""
+        return f"{self.path(name)} = if_not_exists({self.path(name)}, {self.value(0)}) + {self.value(1)}"
 
     def value(self, value: Any) -> str:
         placeholder = f":v{len(self.values)}"

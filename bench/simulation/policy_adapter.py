@@ -28,7 +28,7 @@ from avskrift.jobs.fleet_model import (
 from avskrift.jobs.growth import after_answer, second_try
 from avskrift.jobs.model import JobStatus
 from avskrift.jobs.observation import MAX_DELIVERIES, MAX_QUEUED, Nudge
-from avskrift.jobs.policy import OVERDUE_AFTER_S, decide
+from avskrift.jobs.policy import decide
 from bench.simulation.ec2 import Ec2, FleetAnswer, NoAnswer, Throttled, zone_name
 from bench.simulation.queue import JobsQueue
 from bench.simulation.scenario import Scenario
@@ -98,7 +98,7 @@ class Fleet:
         live = tuple(
             Instance(one.instance_id, one.instance_type, one.market, one.launched_at) for one in self._ec2.describe()
         )
-        due = self._outbox.due_before(now - OVERDUE_AFTER_S)[:MAX_DELIVERIES]
+        due = self._outbox.due_before(now)[:MAX_DELIVERIES]
         queued = self._table.added(self._table.queued(MAX_QUEUED), nudge.job_ids)
         return Observed(
             now=now,
@@ -115,18 +115,20 @@ class Fleet:
         )
 
     def decide(self, observed: Observed) -> Decision:
-        """Launches without an answer are repeated first: what they bring counts."""
+        """Launches without an answer count as if they had brought what they asked for, and are repeated."""
         self.busy_s = 0.0
         memory = self.memory
         for record in list(self._records.values()):
             if observed.now - record.created_at > REPEAT_FOR_S:
                 del self._records[record.launch_id]
+        in_doubt = sum(record.wanted.count for record in self._records.values())
+        decision = decide(replace(observed, in_doubt=in_doubt), memory, self._scenario.limits)
+        memory = decision.memory
         for record in list(self._records.values()):
             memory, answer = self._submit(record, memory, observed)
             if answer is None:
                 break
-        in_doubt = sum(record.wanted.count for record in self._records.values())
-        return decide(replace(observed, in_doubt=in_doubt), memory, self._scenario.limits)
+        return replace(decision, memory=memory)
 
     def act(self, action: Action, memory: Memory, observed: Observed) -> Memory:
         """Carry out one action; a job that moved on meanwhile is left alone."""

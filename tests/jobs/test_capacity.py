@@ -12,10 +12,11 @@ from avskrift.jobs.capacity import Capacity, CapacitySettings
 from avskrift.jobs.fleet import DEPLOYMENT_TAG, OPEN_KEY, Fleet, LaunchSettings
 from avskrift.jobs.fleet_model import FleetSettings, Memory
 from avskrift.jobs.items import from_item, to_item
-from avskrift.jobs.model import Job, JobStatus
+from avskrift.jobs.model import Job, JobError, JobStatus
 from avskrift.jobs.observation import Nudge
 from avskrift.jobs.options import JobOptions
-from avskrift.jobs.table import JobTable
+from avskrift.jobs.outbox import outbox_entry_for
+from avskrift.jobs.table import JobTable, failed_job
 
 NOW = 1_700_000_000.0
 IMAGE = "ami-0123456789abcdef0"
@@ -315,8 +316,21 @@ def test_silence_on_an_instance_that_ec2_took_counts_as_no_failure(
     assert (back.status, back.failures, back.interruptions) == (JobStatus.QUEUED, 0, 1)
 
 
-def test_memory_edited_into_nonsense_is_forgotten(deployment: Any, capacity: Capacity, queued_job: Job) -> None:
-    deployment.table.put_values({"pk": "fleet#memory", "memory": {"beats": ["no"], "spent_usd": {"much": 1}}})
+NONSENSE = [
+    {"beats": ["no"]},
+    {"beats": {"j": [1]}},
+    {"beats": {"j": {}}},
+    {"answers": [{}]},
+    {"spent_usd": {"much": 1}},
+    {"launched": "none"},
+]
+
+
+@pytest.mark.parametrize("memory", NONSENSE)
+def test_memory_edited_into_nonsense_is_forgotten(
+    deployment: Any, capacity: Capacity, queued_job: Job, memory: dict[str, Any]
+) -> None:
+    deployment.table.put_values({"pk": "fleet#memory", "memory": memory})
     deployment.table.create(queued_job)
     report = capacity.run(NOW)
     assert (report.launched, report.malformed) == (1, ["fleet#memory"])
@@ -324,7 +338,7 @@ def test_memory_edited_into_nonsense_is_forgotten(deployment: Any, capacity: Cap
 
 def test_memory_survives_its_row() -> None:
     """Whatever a pass remembers must be read back as it was, or every pass begins anew."""
-    answer = {"launch_id": "l", "at": NOW, "wanted": 1, "errors": [{"code": "UnfulfillableCapacity"}]}
+    answer = {"launch_id": "l", "at": NOW, "wanted": 1, "errors": [{"code": "UnfulfillableCapacity", "zone": "a"}]}
     memory = Memory(
         beats={"job": (1, 7, NOW)},
         idle_since={"i-1": NOW},
@@ -332,7 +346,7 @@ def test_memory_survives_its_row() -> None:
         leaving={"i-2": True, "i-3": False},
         launched={"i-4": NOW},
         deliveries={"msg": (NOW, NOW + 1, 0.0)},
-        cold_starts={"l": NOW},
+        barren={"i-5": NOW},
         spot_failures={"l": NOW},
         spot_paused_until=NOW + 1_800,
         unserved_since=NOW,
@@ -367,3 +381,41 @@ def test_throttled_launches_neither_pile_up_nor_exceed_the_limit(
     assert len(list(deployment.table.indexed(OPEN_KEY))) == 1, "the same request, again and again"
     capacity.run(NOW + 240)
     assert len(capacity.fleet.instances().live) == 1
+
+
+def test_delivery_that_could_not_be_asked_for_is_asked_for_by_the_next_pass(
+    deployment: Any, capacity: Capacity, queued_job: Job
+) -> None:
+    entry = outbox_entry_for(failed_job(queued_job, JobError("internal", "x"), NOW), NOW)
+    deployment.table.put_values(entry.to_dict())
+    refusing = replace(capacity, sqs=RefusingSQS(deployment.sqs))
+    capacity.run(NOW)
+    assert refusing.run(NOW + 61).faults == 1
+    capacity.run(NOW + 121)
+    assert [message["outbox_id"] for message in deployment.messages(deployment.outbox_queue_url)] == [entry.outbox_id]
+
+
+def test_pass_that_is_held_up_by_a_launch_has_remembered_what_it_saw(
+    deployment: Any, capacity: Capacity, queued_job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 hangs until the function ends: what stands still has stood still since then."""
+    silent = replace(queued_job, job_id="s" * 26)
+    deployment.table.create(silent)
+    deployment.table.claim(silent.job_id, "i-gone", NOW)
+    deployment.table.create(queued_job)
+    with monkeypatch.context() as patch:
+        patch.setattr(Fleet, "submit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        for after_s in (0, 60, 95):
+            with pytest.raises(KeyboardInterrupt):
+                capacity.run(NOW + after_s)
+    assert deployment.table.get(silent.job_id).status is JobStatus.QUEUED, "requeued before anything is launched"
+
+
+def test_missing_image_is_told(deployment: Any, capacity: Capacity, queued_job: Job) -> None:
+    capacity.ssm.put_parameter(Name=IMAGE_PARAMETER, Value="none", Overwrite=True)
+    patient = replace(queued_job, options=JobOptions(deadline="2033-01-01T00:00:00+00:00"))
+    deployment.table.create(patient)
+    report = capacity.run(NOW)
+    assert report.lacks_image
+    assert "AMI parameter" in report.notes[0]
+    assert deployment.table.get(patient.job_id).status is JobStatus.QUEUED

@@ -51,7 +51,7 @@ def test_instance_whose_job_fell_silent_is_ended_unless_it_claims_again() -> Non
     memory = Memory(beats={"job0": (1, 0, NOW - 90)})
     requeued = decide(seen(NOW, running=(silent,), instances=(machine(),)), memory, LIMITS)
     assert "i-0" in requeued.memory.suspects
-    assert [type(action).__name__ for action in requeued.actions] == ["Launch", "Requeue"], "it is no capacity any more"
+    assert [type(action).__name__ for action in requeued.actions] == ["Requeue", "Launch"], "it is no capacity any more"
     dead = seen(NOW + 60, instances=(machine(),))
     assert actions(dead, requeued.memory) == [Terminate("i-0")]
     other = job(1, JobStatus.RUNNING, attempt=1, instance_id="i-0")

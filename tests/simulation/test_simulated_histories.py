@@ -43,7 +43,7 @@ FAULTS = st.builds(
 )
 MACHINES = st.builds(
     Machines,
-    broken_boots=st.sampled_from([0.0, 0.1]),
+    broken_boots=st.sampled_from([0.0, 0.1, 1.0]),
     describe_lag_s=st.sampled_from([0.0, 3.0, 14.0]),
     interruptions_per_h=st.sampled_from([0.0, 4.0]),
     unnoticed=st.sampled_from([0.0, 0.5]),
