@@ -23,6 +23,8 @@ from instance.services import Services
 log = logging.getLogger(__name__)
 AHEAD_S = 30.0
 """The next job is fetched when the present one is likely to take no longer than this."""
+HOLD_S = 3 * AHEAD_S
+"""The next job is kept from others for so long: a present job that stands still must not keep it from them."""
 PEEK_PAUSE_S = 5.0
 """Between two looks at the queue."""
 
@@ -68,12 +70,18 @@ class Peek:
         self._lock = threading.Lock()
         self._decided = threading.Event()
         self._found: Peeked | None = None
+        self._has_expired = False
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
         self._thread.start()
 
     @property
     def is_over(self) -> bool:
         return not self._thread.is_alive()
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether something was found, kept for ``HOLD_S``, and not taken."""
+        return self._has_expired
 
     def take(self) -> Peeked | None:
         """What was found so far, now the caller's. What is found later goes back to the queue."""
@@ -102,13 +110,18 @@ class Peek:
                 log.warning("a message peeked at comes back late: %s", brief(error))
 
     def _is_taken(self, message: Message) -> bool:
-        """Fetch ahead what the message is about and keep it, until that is decided."""
+        """Fetch ahead what the message is about and keep it until that is decided, for ``HOLD_S`` at most."""
+        until = time.monotonic() + HOLD_S
         place = self._prepared(message)
         if place is None:
             return False
         with self._lock:
             self._found = Peeked(message, place)
-        while not self._decided.wait(self._queue.lease_s / 3):
+        while not self._decided.wait(min(self._queue.lease_s / 3, max(0.0, until - time.monotonic()))):
+            if time.monotonic() >= until:
+                log.warning("job %s: not kept from others any longer", message.job_id)
+                self._has_expired = True
+                break
             self._keep(message)
         with self._lock:
             left, self._found = self._found, None
@@ -157,7 +170,7 @@ class Prefetcher:
         now = self._clock()
         if self._speed.remaining_s(progress, now) > AHEAD_S or now < self._not_before or self._closed.is_set():
             return
-        if self._peek is None or self._peek.is_over:
+        if self._peek is None or (self._peek.is_over and not self._peek.has_expired):
             self._not_before = now + PEEK_PAUSE_S
             peek = self._peek = Peek(self._services)
             if self._closed.is_set():

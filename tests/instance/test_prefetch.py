@@ -15,8 +15,9 @@ from avskrift.asr.engine import Progress
 from avskrift.jobs.messages import send_job
 from avskrift.jobs.model import Job, JobStatus
 from avskrift.local.processes import await_condition
-from instance import preparation
-from instance.prefetch import AHEAD_S, Speed
+from instance import prefetch, preparation
+from instance.prefetch import AHEAD_S, Peek, Prefetcher, Speed
+from instance.services import Services
 from instance.work import HandBack
 from tests.instance.agent_stage import NOW, PATIENCE_S, FaultyClient, Outcome, Stage, Work, refusal
 from tests.instance.test_cancelled_jobs import cancel
@@ -270,7 +271,7 @@ def test_nothing_is_fetched_ahead_onto_a_full_disk(stage: Stage, monkeypatch: py
     assert stage.job(second).status is JobStatus.COMPLETED
 
 
-def test_message_peeked_at_stays_hidden_however_long_the_present_job_takes(stage: Stage) -> None:
+def test_message_peeked_at_stays_hidden_for_several_leases(stage: Stage) -> None:
     _, second = two_jobs(stage)
     watched = Watched(stage)
     kept: list[str] = []
@@ -286,6 +287,52 @@ def test_message_peeked_at_stays_hidden_however_long_the_present_job_takes(stage
     sqs = FaultyClient(stage.deployment.sqs, "change_message_visibility", note)
     stage.run(in_first(decode), s3=watched.s3, sqs=sqs, settings=stage.with_settings(lease_s=1.5, heartbeat_s=0.3))
     assert stage.job(second).status is JobStatus.COMPLETED
+
+
+def test_next_job_comes_back_from_an_agent_whose_present_job_stands_still(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two_jobs(stage)
+    monkeypatch.setattr(prefetch, "HOLD_S", 0.5)
+    hidden_s: list[int] = []
+
+    def stand_still(work: Work) -> None:
+        work.on_progress(NEARLY_DONE)
+        await_condition(lambda: 0 in hidden_s or None, PATIENCE_S, "the second message to come back")
+        assert stage.waiting() == [{"job_id": second.job_id}], "another agent may have it"
+
+    sqs = FaultyClient(
+        stage.deployment.sqs, "change_message_visibility", after=lambda **to: hidden_s.append(to["VisibilityTimeout"])
+    )
+    stage.run(in_first(stand_still), sqs=sqs)
+    assert stage.job(first).status is JobStatus.COMPLETED
+    untouched = stage.job(second)
+    assert (untouched.status, untouched.attempt) == (JobStatus.QUEUED, 0)
+    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+
+
+def test_agent_looks_ahead_no_more_until_the_job_that_stood_still_has_ended(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.upload()
+    looks: list[Peek] = []
+
+    def look(services: Services) -> Peek:
+        looks.append(Peek(services))
+        return looks[-1]
+
+    monkeypatch.setattr(prefetch, "HOLD_S", 0.0)
+    monkeypatch.setattr(prefetch, "PEEK_PAUSE_S", 0.0)
+    monkeypatch.setattr(prefetch, "Peek", look)
+    prefetcher = Prefetcher(stage.services)
+    for job_at_work in (1, 2):
+        prefetcher.begin()
+        prefetcher.follow(NEARLY_DONE)
+        await_condition(lambda: looks[-1].is_over or None, PATIENCE_S, "the end of the look")
+        prefetcher.follow(NEARLY_DONE)
+        assert len(looks) == job_at_work
+        assert prefetcher.take() is None
+    assert len(stage.waiting()) == 1
 
 
 def test_time_left_follows_the_speed_of_the_present_job() -> None:
