@@ -76,6 +76,13 @@ class DyingOutbox:
 NEVER_WORKS = "never works"
 DIES_AT_WORK = "dies at work"
 DIES_BEFORE_WEBHOOK = "dies before its webhook"
+SOUND = "sound"
+RETURNED = "its run() returned by itself"
+CUT_OFF = "it was cut off"
+REAPED = "the reaper ended its machine"
+HANGS = "it hangs"
+END_OF = {SOUND: RETURNED, DIES_AT_WORK: CUT_OFF, DIES_BEFORE_WEBHOOK: CUT_OFF, NEVER_WORKS: REAPED}
+"""How an agent of each fate must end."""
 
 
 @dataclass
@@ -105,9 +112,10 @@ class World:
     settings: AgentSettings
     fates: list[str] = field(default_factory=list)
     """Those of the first instances; later ones are sound."""
-    crashes: list[str] = field(default_factory=list)
-    """Invocations that raised, and agents that did."""
-    _booted: set[str] = field(default_factory=set)
+    crashes: list[tuple[str, str]] = field(default_factory=list)
+    """Invocations that raised, and agents that did: who, and what."""
+    _agents: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of each booted instance: its fate, and how its agent's run ended."""
     _requests: int = 0
 
     def upload(self, key: str, body: bytes = b"sound", *, is_announced: bool = True) -> str:
@@ -149,11 +157,25 @@ class World:
         messages = {name: count for name in self.queues if (count := self._messages(name))}
         return {"rows": dict(self._statuses()), "messages": messages, "instances": self._live()}
 
-    def launched(self) -> int:
-        return len(self._instances({"pending", "running", "shutting-down", "terminated"}))
+    def crashed(self) -> set[str]:
+        """The functions that raised, and ``agent`` if one did."""
+        return {actor for actor, _ in self.crashes}
 
-    def sweep(self) -> None:
-        """Messages of jobs that have ended stay until an agent comes for another job, and drops them."""
+    def agents(self) -> list[tuple[str, str]]:
+        """Fate and end of each agent. A machine goes off with its agent here, so that only a hung one is the reaper's.
+
+        That a real machine goes off when its agent's process ends is shown elsewhere, by processes.
+        """
+        live = self._live()
+        return [
+            (fate, REAPED if end == HANGS and one not in live else end) for one, (fate, end) in self._agents.items()
+        ]
+
+    def upload_another(self) -> None:
+        """AWS works again and one more recording comes, whose agent drops the messages of jobs that have ended.
+
+        Until then such messages stay: nobody looks at them. Nothing happens if there are none.
+        """
         if self._messages("jobs"):
             self.wire.fault = None
             self.set_image(IMAGE)
@@ -204,13 +226,14 @@ class World:
     def _boot_instances(self) -> None:
         """A machine's life: boot, work, power off, whatever happened; unless it hangs, which only the reaper ends."""
         for found in self._live():
-            if found in self._booted:
+            if found in self._agents:
                 continue
-            self._booted.add(found)
-            fate = self.fates.pop(0) if self.fates else ""
+            fate = self.fates.pop(0) if self.fates else SOUND
+            self._agents[found] = (fate, HANGS if fate == NEVER_WORKS else CUT_OFF)
             if fate != NEVER_WORKS:
                 with self._acting("agent"):
                     self._run_agent(found, fate)
+                    self._agents[found] = (fate, RETURNED)
                 self.deployment.client("ec2").terminate_instances(InstanceIds=[found])
 
     def _run_agent(self, instance_id: str, fate: str) -> None:
@@ -251,5 +274,5 @@ class _Acting:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> bool:
         self.world.wire.actor = ""
         if error is not None and not isinstance(error, PowerCut):
-            self.world.crashes.append(f"{self.actor}: {type(error).__name__}: {error}")
+            self.world.crashes.append((self.actor, f"{type(error).__name__}: {error}"))
         return isinstance(error, Exception | PowerCut)

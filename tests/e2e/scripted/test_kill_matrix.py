@@ -1,4 +1,4 @@
-"""SIGKILL of the agent after each of its steps: the job ends once, visibly, and nothing is left behind."""
+"""SIGKILL of the agent after each of its steps: the job ends once, visibly; no message outlives the next upload."""
 
 from __future__ import annotations
 
@@ -81,6 +81,8 @@ def test_killed_after_sends_exactly_one_id_of_job_completed(struck: dict[str, St
     assert len(struck[step].webhook_ids) == 1
 
 
-def test_killed_agents_leave_no_instance_and_no_message(fleet: Any, struck: dict[str, Struck]) -> None:
+def test_killed_agents_leave_no_instance_and_no_message_that_outlives_the_next_upload(
+    fleet: Any, struck: dict[str, Struck]
+) -> None:
     assert fleet.live() == []
     fleet.chain.await_empty()

@@ -90,6 +90,7 @@ def rows_under(fleet: Any, prefix: str) -> Counter[str]:
 
 @pytest.mark.timeout(1_800)
 def test_500_uploads_with_disorder_and_deaths_end_as_500_jobs(at_rest: Any, unique: str) -> None:
+    """Each told of once; no instance is left, and no message outlives the next upload."""
     dice, prefix = random.Random(SEED), f"uploads/{unique}/"
     before = {one.instance_id for one in at_rest.chain.cloud.instances()}
     with held_events(at_rest):
@@ -102,7 +103,7 @@ def test_500_uploads_with_disorder_and_deaths_end_as_500_jobs(at_rest: Any, uniq
             print("it stands at", rows_under(at_rest, prefix), "with instances", at_rest.live())
             raise
         at_rest.await_webhooks(ids, TIMEOUT_S)
-        # Messages that the killed left behind are dropped by whoever comes next.
+        # What the killed left in the queue stays until then: it is dropped by the agent of the next upload.
         at_rest.await_ends([at_rest.put(f"uploads/{unique}-next.wav", work_s="6")])
         at_rest.chain.await_empty()
     logs = "\n".join(
