@@ -321,8 +321,10 @@ class _Expression:
         return ".".join(f"#{part}" for part in parts)
 
     def increment(self, name: str) -> str:
-        """A counter that a row of an older version may lack."""
-        return f"{self.path(name)} = if_not_exists({self.path(name)}, {self.value(0)}) + {self.value(1)}"
+        """A counter that a row of an older version may lack; never the fencing token, which must not begin anew."""
+        path = self.path(name)
+        present = path if name == "attempt" else f"if_not_exists({path}, {self.value(0)})"
+        return f"{path} = {present} + {self.value(1)}"
 
     def value(self, value: Any) -> str:
         placeholder = f":v{len(self.values)}"
