@@ -65,7 +65,7 @@ def known(fleet: Any) -> set[str]:
     return {one.instance_id for one in fleet.chain.cloud.instances()}
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 5])
 def test_invocations_at_once_launch_one_fleet(at_rest: Any, waiting: Callable[[int], list[str]], count: int) -> None:
     before, ids = known(at_rest), waiting(3)
     at_rest.chain.cloud.clear_faults()
@@ -81,8 +81,10 @@ def test_invocations_at_once_launch_one_fleet(at_rest: Any, waiting: Callable[[i
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault(answer_lost=True), Fault(answer_lost=True, http_status=500, times=5)],
-    ids=["connection broken once: the SDK repeats", "status 500 for a while: the next pass repeats"],
+    [
+        pytest.param(Fault(answer_lost=True), marks=pytest.mark.slow, id="connection broken once"),
+        pytest.param(Fault(answer_lost=True, http_status=500, times=5), id="status 500 for a while"),
+    ],
 )
 def test_launch_whose_answer_is_lost_is_no_second_fleet(
     at_rest: Any, waiting: Callable[[int], list[str]], fault: Fault
