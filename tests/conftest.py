@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -24,6 +25,13 @@ CALLBACK_URL = "https://receiver.example/hook"
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Hear interrupts, even where a script has started us in its background: children inherit that they are ignored,
+    and some tests interrupt theirs."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the scheduler the groups: xdist 3.8 writes them where pytest reads ids from before 9.2, and nowhere else.
 
