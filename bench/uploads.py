@@ -94,8 +94,7 @@ class Uploads:
 
     def _requested_at(self, job: Job) -> float:
         """When λ capacity asked EC2 for the instance that took the job: its launch record was written just before."""
-        records = (one for one in self._items() if job.instance_id in one.get("instance_ids", []))
-        record = next(records, None)
+        record = next((one for one in self._items() if job.instance_id in _launched(one)), None)
         if record is None:
             raise LocalCloudError(f"No launch record names instance {job.instance_id} of job {job.job_id}.")
         return float(record["created_at"])
@@ -112,3 +111,8 @@ class Uploads:
             return all(one.state == "terminated" for one in self.cloud.instances())
 
         await_condition(all_gone, END_TIMEOUT_S, "The end of the last instance")
+
+
+def _launched(record: dict[str, Any]) -> set[str]:
+    """The instances that a launch record names; none for rows of other kinds."""
+    return {one["instance_id"] for one in record.get("instances", [])}
