@@ -258,6 +258,17 @@ def test_instance_is_found_by_its_template_when_somebody_took_its_tag(
     assert capacity.fleet.instances().live == (instance,)
 
 
+def test_stopped_instance_stays_the_reapers(
+    deployment: Any, capacity: Capacity, ec2: FaultyEC2, queued_job: Job
+) -> None:
+    """Whoever stopped it by hand left a volume that costs."""
+    deployment.table.create(queued_job)
+    capacity.run(NOW)
+    (instance,) = capacity.fleet.instances().live
+    ec2.stop_instances(InstanceIds=[instance.instance_id])
+    assert [one.instance_id for one in capacity.fleet.instances().live] == [instance.instance_id]
+
+
 CRASHES = {
     "after the record": (Fleet, "submit"),
     "after the answer": (Fleet, "close"),

@@ -120,6 +120,16 @@ def test_unknown_option_fails_the_job_with_one_webhook(deployment: Any) -> None:
     assert deployment.table.outbox_entry(outbox_ids.pop()).type == "job.failed"
 
 
+def test_deadline_beyond_the_life_of_its_row_is_refused(deployment: Any) -> None:
+    """The row would expire while the job waits for spot, without an end and without a webhook."""
+    for deadline, status in (
+        ("2024-01-31T06:00:00+01:00", JobStatus.QUEUED),
+        ("2034-01-31T06:00:00+01:00", JobStatus.FAILED),
+    ):
+        upload = deployment.put(f"uploads/{deadline[:4]}.mp3", **{"avskrift-deadline": quote(deadline)})
+        assert deployment.registrar().register(upload, 1_700_000_000.0).status is status
+
+
 def test_options_are_read_from_percent_encoded_metadata() -> None:
     metadata = {
         "avskrift-language": "en",
