@@ -36,6 +36,13 @@ class BrokenPromise(AvskriftError):
     code = "broken_promise"
 
 
+def _writable(path: Path | None) -> Path | None:
+    """Said before the runs, not after minutes of them."""
+    if path and not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}: make it first.")
+    return path
+
+
 def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
     uploads_per_day: Annotated[list[int], typer.Option("--uploads-per-day", "-n", min=1, help="May be repeated.")],
     days: Annotated[int, typer.Option(min=1, help="Days of uploads; then the fleet is left to drain.")] = 1,
@@ -68,10 +75,14 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
     ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of a table.")] = False,
     plot_to: Annotated[
-        Path | None, typer.Option("--plot", dir_okay=False, help="Draw latency and cost over uploads a day (SVG).")
+        Path | None,
+        typer.Option(
+            "--plot", dir_okay=False, callback=_writable, help="Draw latency and cost over uploads a day (SVG)."
+        ),
     ] = None,
     markdown_to: Annotated[
-        Path | None, typer.Option("--markdown", dir_okay=False, help="Write the tables of docs/scaling.md.")
+        Path | None,
+        typer.Option("--markdown", dir_okay=False, callback=_writable, help="Write the tables of docs/scaling.md."),
     ] = None,
 ) -> None:
     """Let the deployment's own fleet policy run a modelled day, and say how long, how much, and what gets in the way.

@@ -66,7 +66,12 @@ def test_a_day_without_money_fails_its_jobs_and_loses_none() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [((), "--uploads-per-day"), (("-n", "0"), "-n"), (("-n", "9", "--fleet", "flotilla"), "draining")],
+    [
+        ((), "--uploads-per-day"),
+        (("-n", "0"), "-n"),
+        (("-n", "9", "--fleet", "flotilla"), "draining"),
+        (("-n", "9", "--plot", "absent/x.svg"), "absent"),
+    ],
 )
 def test_wrong_usage_is_refused_with_what_is_right(arguments: tuple[str, ...], word: str) -> None:
     done = simulate(*arguments)
