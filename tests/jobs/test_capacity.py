@@ -10,27 +10,19 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from avskrift.jobs.capacity import Capacity, CapacitySettings
 from avskrift.jobs.fleet import DEPLOYMENT_TAG, OPEN_KEY, Fleet, LaunchSettings
-from avskrift.jobs.fleet_model import FleetSettings, Memory
+from avskrift.jobs.fleet_model import Memory
 from avskrift.jobs.items import from_item, to_item
 from avskrift.jobs.model import Job, JobError, JobStatus
 from avskrift.jobs.observation import Nudge
 from avskrift.jobs.options import JobOptions
 from avskrift.jobs.outbox import outbox_entry_for
 from avskrift.jobs.table import JobTable, failed_job
+from tests.jobs import policy_world
+from tests.jobs.policy_world import IMAGE, NOW
 
-NOW = 1_700_000_000.0
-IMAGE = "ami-0123456789abcdef0"
 IMAGE_PARAMETER = "/avskrift/test/ami"
-LIMITS = FleetSettings(
-    max_instances=5,
-    target_drain_s=600,
-    lease_s=90,
-    no_capacity_after_s=7_200,
-    max_failures=3,
-    max_usd_per_day=50,
-    max_life_s=10**9,
-    idle_limit_s=10**9,
-)
+LIMITS = replace(policy_world.LIMITS, max_life_s=10**9, idle_limit_s=10**9)
+"""moto's instances are born today: none is to be reaped."""
 
 
 class FaultyEC2:
