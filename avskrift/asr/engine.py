@@ -82,6 +82,7 @@ class Engine:
         """
         options = options or TranscribeOptions()
         options.validate()
+        options = models.fitted(options, self.config.model)
         with self._turn:
             self._start()
             worker = self._running()
@@ -111,7 +112,7 @@ class Engine:
         if self._worker and self._info:
             return self._info
         began = time.monotonic()
-        model = models.resolve(self.config.model, self.config.models_dir)
+        model = models.resolve(self.config.model, self.config.models_dir, self.config.style)
         self._worker = WorkerProcess(
             [
                 json.dumps(
@@ -119,10 +120,12 @@ class Engine:
                         "name": model.name,
                         "directory": os.fspath(model.directory),
                         "revision": model.revision,
+                        "style": model.style,
                         "device": self.config.device,
                         "compute_type": self.config.compute_type,
                         "threads": self.config.threads,
                         "batch": self.config.batch,
+                        "memory_mb": self.config.memory_mb,
                     }
                 )
             ]
@@ -141,6 +144,7 @@ class Engine:
             compute_type=ready["compute_type"],
             load_s=time.monotonic() - began,
             revision=model.revision,
+            style=model.style,
             versions=ready["versions"],
         )
         return self._info

@@ -195,6 +195,8 @@ class EngineInfo:
     """From the start of the worker process to a model ready to decode."""
     revision: str | None = None
     """The weights' revision where they have one."""
+    style: str = "standard"
+    """The weights' style."""
     versions: dict[str, str] = field(default_factory=dict)
     """Of the libraries that decide the output."""
 

@@ -95,13 +95,14 @@ def _load(settings: dict[str, Any]) -> Any:
     from avskrift.asr.options import EngineConfig
     from avskrift.asr.transcriber import Transcriber
 
-    model = ResolvedModel(settings["name"], Path(settings["directory"]), settings["revision"])
+    model = ResolvedModel(settings["name"], Path(settings["directory"]), settings["revision"], settings["style"])
     config = EngineConfig(
         model=model.name,
         device=settings["device"],
         compute_type=settings["compute_type"],
         threads=settings["threads"],
         batch=settings["batch"],
+        memory_mb=settings["memory_mb"],
     )
     return Transcriber(model, Decoder(model, config))
 
