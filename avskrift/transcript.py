@@ -64,6 +64,8 @@ class Transcript:
     speakers: tuple[Speaker, ...] = ()
     engine: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    audit: dict[str, Any] = field(default_factory=dict)
+    """How every chunk passed the quality gate, and what may have been missed; empty where nothing was audited."""
 
     @property
     def text(self) -> str:
@@ -88,6 +90,7 @@ class Transcript:
             "speakers": [{"id": speaker.id, "name": speaker.name} for speaker in self.speakers],
             "engine": self.engine,
             "warnings": list(self.warnings),
+            "audit": self.audit,
         }
 
     @classmethod
@@ -108,6 +111,7 @@ class Transcript:
             speakers=tuple(Speaker(**speaker) for speaker in data["speakers"]),
             engine=data["engine"],
             warnings=tuple(data["warnings"]),
+            audit=data.get("audit", {}),
         )
 
     def to_json(self) -> str:

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from avskrift.asr.decoding import AlignedWord, DecodedChunk, DetectedLanguage
+from avskrift.asr.audit import ChunkAudit
+from avskrift.asr.decoded import AlignedWord, DecodedChunk
+from avskrift.asr.language import DetectedLanguage
 from avskrift.asr.packing import CHUNK_S, ChunkClock
 from avskrift.asr.reading import ChunkBounds, ResumePoint
 from avskrift.asr.vad import MAX_SPAN_S, STATE_SHAPE, WINDOW_SAMPLES, SpeechState, Turns
@@ -54,16 +56,20 @@ def parse(line: bytes) -> dict[str, Any]:
 
 def language_from(value: Any) -> DetectedLanguage:
     said = _object(value)
-    code = said.get("code")
-    _require(isinstance(code, str) and code in LANGUAGES, "language")
-    return DetectedLanguage(str(code), _number(said.get("probability"), 0, 1 + 1e-6))
+    return DetectedLanguage(_language_code(said.get("code")), _number(said.get("probability"), 0, 1 + 1e-6))
 
 
 def window_line(window: FinishedWindow) -> dict[str, Any]:
     speech = window.after.speech
     return {
         "chunks": [
-            {"spans": chunk.clock.spans, "words": [astuple(word) for word in chunk.words]} for chunk in window.chunks
+            {
+                "spans": chunk.clock.spans,
+                "words": [astuple(word) for word in chunk.words],
+                "language": chunk.language,
+                "audit": chunk.audit.to_dict(),
+            }
+            for chunk in window.chunks
         ],
         "resume": {
             "speech": _speech_line(speech) if speech else None,
@@ -113,7 +119,20 @@ class _Place:
 def _decoded_chunk(value: Any, place: _Place) -> DecodedChunk:
     chunk = _object(value)
     spans = place.chunk(chunk.get("spans"))
-    return DecodedChunk(ChunkClock(spans), tuple(_word(word) for word in _list(chunk.get("words"))))
+    words = tuple(_word(word) for word in _list(chunk.get("words")))
+    return DecodedChunk(ChunkClock(spans), words, _language_code(chunk.get("language")), _audit(chunk.get("audit")))
+
+
+def _audit(value: Any) -> ChunkAudit:
+    try:
+        return ChunkAudit.from_dict(value)
+    except (ValueError, TypeError) as error:
+        raise Broken("an audit") from error
+
+
+def _language_code(value: Any) -> str:
+    _require(isinstance(value, str) and value in LANGUAGES, "language")
+    return str(value)
 
 
 def _word(value: Any) -> AlignedWord:

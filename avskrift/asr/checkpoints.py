@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from avskrift.asr.checkpoint_lines import Broken, FinishedWindow, language_from, parse, window_from, window_line
-from avskrift.asr.decoding import DecodedChunk, DetectedLanguage
+from avskrift.asr.decoded import DecodedChunk
+from avskrift.asr.language import DetectedLanguage
 from avskrift.asr.reading import ResumePoint
 
 FORMAT = "avskrift.checkpoint"
-VERSION = 1
+VERSION = 2
 #: About 10 kB a minute of speech, 200 kB a window; what is beyond these is none of ours and is not read into memory.
 MAX_SIZE_BYTES = 64 << 20
 MAX_LINE_BYTES = 4 << 20
@@ -53,7 +54,8 @@ class Checkpoint:
         """The file counts if its ``identity`` is the same; ``made_by`` is for whoever reads it."""
         self.warnings: list[str] = []
         self._path = path
-        self._header = {"format": FORMAT, "version": VERSION, "of": identity, "made_by": made_by}
+        header = {"format": FORMAT, "version": VERSION, "of": identity, "made_by": made_by}
+        self._header = json.loads(json.dumps(header))  # as it will be read back: tuples become lists
         self._size_bytes = 0
 
     def load(self) -> Finished | None:

@@ -26,6 +26,8 @@ ALLOCATOR_ENVIRONMENT: Mapping[str, str] = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
     "MALLOC_TOP_PAD_": str(256 << 20),
+    # Heap in pages of 2 MB where the kernel gives them on request (glibc 2.35 on; others ignore it).
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 
 #: What the worker, which reads strangers' media, gets of our environment: no credentials and no ids of AWS. That hides

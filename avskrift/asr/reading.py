@@ -43,27 +43,41 @@ class Window:
     after: ResumePoint
 
 
-def windows(blocks: Iterable[Samples], size: int, resume: ResumePoint | None = None) -> Iterator[Window]:
-    """The speech in ``blocks`` in windows of ``size`` chunks, the last one smaller; holds little more than one.
+@dataclass(frozen=True)
+class WindowSizes:
+    """In chunks: the first window is small, so that its text is on its way while the rest is being read."""
+
+    first: int
+    later: int
+
+    def after(self, windows: int) -> int:
+        return self.later if windows else self.first
+
+
+def windows(blocks: Iterable[Samples], sizes: WindowSizes, resume: ResumePoint | None = None) -> Iterator[Window]:
+    """The speech in ``blocks`` in windows of chunks, the last one smaller; holds little more than one.
 
     ``blocks`` are those of the whole recording. With ``resume`` they are not listened to before that point; raises
-    ``Misfit`` when they do not reach it.
+    ``Misfit`` when they do not reach it. Only what begins a recording begins with a small window.
     """
     blocks = iter(blocks)
-    reader = _Reader(blocks, resume or ResumePoint())
-    yield from reader.full_windows(size)
+    reader = _Reader(blocks, sizes, resume)
+    yield from reader.full_windows()
     for block in blocks:
         reader.hear(block)
-        yield from reader.full_windows(size)
+        yield from reader.full_windows()
     reader.finish()
     while reader.waiting:
-        yield reader.take(size)
+        yield reader.take()
 
 
 class _Reader:
     """The chain from blocks to chunks. Takes those blocks that ``resume`` has behind it."""
 
-    def __init__(self, blocks: Iterator[Samples], resume: ResumePoint) -> None:
+    def __init__(self, blocks: Iterator[Samples], sizes: WindowSizes, resume: ResumePoint | None) -> None:
+        self._sizes = sizes
+        self._given = 1 if resume else 0
+        resume = resume or ResumePoint()
         speech = resume.speech
         tape = [speech.tape_bounds] if speech else []
         bounds = [*tape, *resume.open, *(span for chunk in resume.waiting for span in chunk)]
@@ -82,11 +96,13 @@ class _Reader:
             self.waiting += self._packer.rest()
             self._finder = None
 
-    def full_windows(self, size: int) -> Iterator[Window]:
-        while len(self.waiting) >= size:
-            yield self.take(size)
+    def full_windows(self) -> Iterator[Window]:
+        while len(self.waiting) >= self._sizes.after(self._given):
+            yield self.take()
 
-    def take(self, size: int) -> Window:
+    def take(self) -> Window:
+        size = self._sizes.after(self._given)
+        self._given += 1
         taken, self.waiting = self.waiting[:size], self.waiting[size:]
         return Window(tuple(taken), self._resume_point())
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from avskrift import __version__
+from avskrift.asr.audit import audit_of
 from avskrift.asr.checkpoints import Checkpoint, Finished, file_identity
-from avskrift.asr.decoding import DecodedBatch, DecodedChunk, Decoder, DetectedLanguage
+from avskrift.asr.decoded import DecodedChunk
+from avskrift.asr.decoding import DecodedBatch, Decoder
+from avskrift.asr.language import DetectedLanguage
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import Progress, TranscribeOptions
 from avskrift.asr.reading import Misfit, Window, windows
@@ -24,6 +27,8 @@ from avskrift.transcript import Segment, Transcript
 #: Below this, the detected language is worth a word to the reader.
 UNSURE_LANGUAGE = 0.5
 VAD = "silero-v6"
+#: Options that decide whether a recording is taken, not what is made of it.
+_LIMITS = ("max_duration_s", "max_size_bytes")
 
 _LIBRARIES = ("faster-whisper", "ctranslate2", "av", "onnxruntime", "numpy")
 
@@ -60,7 +65,7 @@ class Transcriber:
             finished = checkpoint.load() if may_resume else None
             meter = _Meter(media, job, finished)
             meter.begin()
-            upcoming = windows(meter.blocks(), self.decoder.plan.window, finished.after if finished else None)
+            upcoming = windows(meter.blocks(), self.decoder.plan.windows, finished.after if finished else None)
             first = next(upcoming, None)
             language = finished.language if finished else self._language(job.options, first)
             chunks = list(finished.chunks) if finished else []
@@ -79,6 +84,7 @@ class Transcriber:
                 speech_s=sum(chunk.clock.duration_samples for chunk in chunks) / SAMPLE_RATE_HZ,
                 model=self.model.name,
                 segments=_segments(chunks, job.options),
+                audit=audit_of(chunks),
                 engine=self._describe(job.options, finished),
                 warnings=warnings,
             )
@@ -88,7 +94,7 @@ class Transcriber:
             return None
         if options.language:
             return DetectedLanguage(options.language, 1.0)
-        return self.decoder.detect_language(first.chunks)
+        return self.decoder.detect_language(first.chunks, options.home_language)
 
     def _checkpoint(self, job: Job) -> Checkpoint:
         if job.checkpoint is None:
@@ -98,7 +104,7 @@ class Transcriber:
         identity = {
             "recording": file_identity(job.path),
             "model": {"name": self.model.name, "revision": self.model.revision, **weights},
-            "options": {name: getattr(asked, name) for name in ("language", "task", "beam_size", "prompt", "hotwords")},
+            "options": {name: value for name, value in asdict(asked).items() if name not in _LIMITS},
             "vad": VAD,
             "versions": library_versions(),
         }
@@ -117,7 +123,11 @@ class Transcriber:
             "name": "avskrift",
             "device": plan.device,
             "compute_type": plan.compute_type,
+            "workers": plan.workers,
+            "threads": plan.threads,
+            "batch": plan.batch,
             "revision": self.model.revision,
+            "times": "aligned" if options.words else "estimated",
             "task": options.task,
             "beam_size": options.beam_size,
             "vad": VAD,
@@ -191,7 +201,8 @@ def _keep(checkpoint: Checkpoint, batches: Iterable[DecodedBatch]) -> Iterator[D
 
 
 def _segments(chunks: Iterable[DecodedChunk], options: TranscribeOptions) -> tuple[Segment, ...]:
-    segments = build_segments(chain.from_iterable(place_words(chunk) for chunk in chunks))
+    placed = (place_words(chunk, aligned=options.words) for chunk in chunks)
+    segments = build_segments(chain.from_iterable(placed))
     return tuple(segments if options.words else (replace(segment, words=()) for segment in segments))
 
 

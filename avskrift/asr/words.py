@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from avskrift.asr.decoding import AlignedWord, DecodedChunk
+from avskrift.asr.decoded import AlignedWord, DecodedChunk
 from avskrift.transcript import Segment, Word
 
 #: No segment reaches over a silence longer than this.
@@ -28,14 +28,14 @@ class PlacedWord:
     spaced_text: str
 
 
-def place_words(decoded: DecodedChunk) -> Iterator[PlacedWord]:
+def place_words(decoded: DecodedChunk, *, aligned: bool = True) -> Iterator[PlacedWord]:
     """The words of a chunk on the recording's clock: inside speech, in order, none over removed silence."""
     previous_end_s = 0.0
-    for aligned in _without_pauses(decoded.words):
-        start_s, end_s = decoded.clock.to_recording(aligned.start_s, aligned.end_s)
+    for word in _without_pauses(decoded.words) if aligned else decoded.words:
+        start_s, end_s = decoded.clock.to_recording(word.start_s, word.end_s)
         start_s = max(start_s, previous_end_s)
         previous_end_s = max(start_s, end_s)
-        yield PlacedWord(Word(start_s, previous_end_s, aligned.text.strip(), aligned.probability), aligned.text)
+        yield PlacedWord(Word(start_s, previous_end_s, word.text.strip(), word.probability), word.text)
 
 
 def build_segments(words: Iterable[PlacedWord]) -> Iterator[Segment]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,21 @@ import numpy as np
 import pytest
 
 from avskrift.asr import vad
-from avskrift.asr.decoding import AlignedWord, DecodedChunk, Decoder, DecodingPlan, DetectedLanguage
+from avskrift.asr.decoded import AlignedWord, DecodedChunk
+from avskrift.asr.decoding import Decoder
+from avskrift.asr.language import DetectedLanguage
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import Progress, TranscribeOptions
 from avskrift.asr.packing import Chunk
+from avskrift.asr.plan import DecodingPlan
 from avskrift.asr.transcriber import Job, Transcriber
 from avskrift.asr.vad import WINDOW_SAMPLES
 from avskrift.audio import SAMPLE_RATE_HZ, Samples
 from avskrift.errors import Cancelled
 from avskrift.transcript import Transcript
+from tests.asr.decoded_samples import decoded
 
+FIRST_WINDOW, LATER_WINDOW = 2, 4
 DETECTED = DetectedLanguage("sv", 0.75)
 
 
@@ -56,21 +61,21 @@ class ScriptedDecoder(Decoder):
     def check(self, options: TranscribeOptions) -> None:
         pass
 
-    def detect_language(self, chunks: Any) -> DetectedLanguage:
+    def detect_language(self, chunks: Any, home: Any) -> DetectedLanguage:
         self.languages_detected += 1
         return DETECTED
 
     def _task(self, options: TranscribeOptions, language: str, cancel: threading.Event) -> Any:
         return cancel
 
-    def _decode_batch(self, chunks: list[Chunk], task: Any) -> list[DecodedChunk]:
+    def _decode_batch(self, chunks: Sequence[Chunk], task: Any) -> list[DecodedChunk]:
         if task.is_set():
             raise Cancelled("Transcription was cancelled.")
         together = "+".join(str(chunk.clock.spans[0][0]) for chunk in chunks)
-        decoded = [DecodedChunk(chunk.clock, (self._word(chunk, together),)) for chunk in chunks]
+        said = [decoded(chunk, self._word(chunk, together)) for chunk in chunks]
         self.decoded += [chunk.clock.end_s for chunk in chunks]
         self.after_batch()
-        return decoded
+        return said
 
     def _word(self, chunk: Chunk, together: str) -> AlignedWord:
         loudness = float(np.abs(chunk.samples).mean())
@@ -122,10 +127,16 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reference(
     network: LoudnessNetwork, recording: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Transcript, bytes]:
-    """The uninterrupted transcript and its whole checkpoint: a header, three full windows and the last one."""
+    """The uninterrupted transcript and its whole checkpoint: header, small window, three full ones, the last."""
     whole = make_bench(recording, tmp_path_factory.mktemp("reference"))
     transcript = whole.transcribe()
-    assert [len(ends_of(line)) for line in whole.lines()[1:]] == [4, 4, 4, 3]
+    assert [len(ends_of(line)) for line in whole.lines()[1:]] == [
+        FIRST_WINDOW,
+        LATER_WINDOW,
+        LATER_WINDOW,
+        LATER_WINDOW,
+        1,
+    ]
     return transcript, whole.checkpoint.read_bytes()
 
 
@@ -205,7 +216,7 @@ def test_cancelled_while_it_reads_it_keeps_the_window_it_was_decoding(
     bench.checkpoint.unlink()
 
     def cancel_after_the_first_window() -> None:
-        if len(bench.decoder.decoded) >= bench.decoder.plan.window:
+        if len(bench.decoder.decoded) >= FIRST_WINDOW:
             bench.cancel.set()
 
     bench.decoder.after_batch = cancel_after_the_first_window
@@ -221,7 +232,7 @@ def test_a_decoder_that_fails_leaves_the_windows_before(bench: Bench, reference:
     bench.checkpoint.unlink()
 
     def fail_in_the_third_window() -> None:
-        if len(bench.decoder.decoded) > 2 * bench.decoder.plan.window:
+        if len(bench.decoder.decoded) > FIRST_WINDOW + LATER_WINDOW:
             raise RuntimeError("out of memory")
 
     bench.decoder.after_batch = fail_in_the_third_window
@@ -240,11 +251,9 @@ def test_another_plan_goes_on_with_the_same_chunks(bench: Bench) -> None:
     assert [chunk["spans"] for line in bench.lines()[1:] for chunk in json.loads(line)["chunks"]] == spans
 
 
-def test_words_are_not_needed_for_a_checkpoint_to_fit(bench: Bench) -> None:
-    bench.options = TranscribeOptions(words=False, max_duration_s=3_600)
-    transcript = bench.transcribe()
-    assert resumed_at(transcript)
-    assert all(segment.words == () for segment in transcript.segments)
+def test_limits_do_not_matter_for_a_checkpoint_to_fit(bench: Bench) -> None:
+    bench.options = TranscribeOptions(max_duration_s=3_600, max_size_bytes=1 << 30)
+    assert resumed_at(bench.transcribe())
 
 
 def test_silence_leaves_no_checkpoint(silent_wav: Path, tmp_path: Path) -> None:
@@ -257,12 +266,13 @@ def test_silence_leaves_no_checkpoint(silent_wav: Path, tmp_path: Path) -> None:
     "options",
     [
         TranscribeOptions(language="en"),
+        TranscribeOptions(words=False),
         TranscribeOptions(task="translate"),
         TranscribeOptions(beam_size=2),
         TranscribeOptions(prompt="names"),
         TranscribeOptions(hotwords="names"),
     ],
-    ids=["language", "task", "beam_size", "prompt", "hotwords"],
+    ids=["language", "words", "task", "beam_size", "prompt", "hotwords"],
 )
 def test_other_options_start_over(bench: Bench, options: TranscribeOptions) -> None:
     bench.options = options
@@ -307,7 +317,7 @@ FOREIGN: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "a line of many megabytes": lambda lines: [lines[0].rstrip() + b" " * (5 << 20) + b"\n", *lines[1:]],
     "nested too deep": lambda lines: [b"[" * 200_000 + b"\n", *lines[1:]],
     "a number too long": lambda lines: [b"9" * 20_000 + b"\n", *lines[1:]],
-    "another version": lambda lines: [lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]],
+    "another version": lambda lines: [lines[0].replace(b'"version":2', b'"version":3'), *lines[1:]],
     "other libraries": lambda lines: [lines[0].replace(b'"numpy":"', b'"numpy":"0.'), *lines[1:]],
     "an unknown language": lambda lines: [lines[0].replace(b'"sv"', b'"xx"'), *lines[1:]],
     "its first window torn": lambda lines: [lines[0], lines[1][:2_000]],
@@ -424,7 +434,7 @@ def test_after_a_line_that_could_not_be_kept_none_follows(bench: Bench) -> None:
     bench.checkpoint.unlink()
 
     def take_the_file_away_once() -> None:
-        if len(bench.decoder.decoded) > bench.decoder.plan.window and bench.checkpoint.is_file():
+        if len(bench.decoder.decoded) > FIRST_WINDOW and bench.checkpoint.is_file():
             bench.checkpoint.unlink()
 
     bench.decoder.after_batch = take_the_file_away_once

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from avskrift.asr import vad
 from avskrift.asr.checkpoint_lines import FinishedWindow, parse, window_from, window_line
-from avskrift.asr.decoding import DecodedChunk
-from avskrift.asr.reading import Misfit, ResumePoint, Window, windows
+from avskrift.asr.reading import Misfit, ResumePoint, Window, WindowSizes, windows
 from avskrift.asr.vad import WINDOW_SAMPLES
 from avskrift.audio import SAMPLE_RATE_HZ, Samples
+from tests.asr.decoded_samples import decoded
 
 MIB = 1 << 20
 
@@ -60,9 +60,13 @@ def in_blocks(audio: Samples, lengths: list[int]) -> Iterator[Samples]:
         start = end
 
 
+def of(size: int) -> WindowSizes:
+    return WindowSizes(size, size)
+
+
 def line_of(window: Window) -> dict[str, Any]:
     """A window as it is written when its text is there."""
-    return window_line(FinishedWindow(tuple(DecodedChunk(chunk.clock, ()) for chunk in window.chunks), window.after))
+    return window_line(FinishedWindow(tuple(decoded(chunk) for chunk in window.chunks), window.after))
 
 
 def written_and_read(window: Window) -> ResumePoint:
@@ -93,13 +97,13 @@ def test_reading_on_from_any_window_gives_the_windows_after_it(
     audio = (np.arange(len(script) * WINDOW_SAMPLES + odd_samples) % 65_521).astype(np.float32)
     network = ScriptedNetwork([*script, 0.0])
     with patch.object(vad, "get_vad_model", lambda: network):
-        whole = list(windows(in_blocks(audio, lengths), size))
+        whole = list(windows(in_blocks(audio, lengths), of(size)))
         if not whole:
             return
         cut %= len(whole)
         heard, network.heard = network.heard, []
         point = written_and_read(whole[cut])
-        rest = list(windows(in_blocks(audio, lengths), size, point))
+        rest = list(windows(in_blocks(audio, lengths), of(size), point))
     assert described(rest) == described(whole[cut + 1 :])
     already_heard = point.speech.turns.position // WINDOW_SAMPLES if point.speech else len(heard)
     assert network.heard == heard[already_heard:], "the network goes on where it was, context and all"
@@ -110,9 +114,9 @@ def test_reading_on_from_any_window_gives_the_windows_after_it(
 def test_other_windows_after_resuming_hold_the_same_chunks(script: list[float], size: int, other_size: int) -> None:
     audio = np.zeros(len(script) * WINDOW_SAMPLES, np.float32)
     with patch.object(vad, "get_vad_model", lambda: ScriptedNetwork([*script, 0.0])):
-        whole = list(windows(in_blocks(audio, [160_000]), size))
+        whole = list(windows(in_blocks(audio, [160_000]), of(size)))
         for cut, window in enumerate(whole):
-            rest = list(windows(in_blocks(audio, [160_000]), other_size, written_and_read(window)))
+            rest = list(windows(in_blocks(audio, [160_000]), of(other_size), written_and_read(window)))
             assert [len(found.chunks) for found in rest[:-1]] == [other_size] * (len(rest) - 1)
             assert clocks(rest) == clocks(whole[cut + 1 :])
 
@@ -133,7 +137,7 @@ def test_reading_keeps_the_speech_of_a_window_and_not_the_silence_around_it() ->
     with patch.object(vad, "get_vad_model", lambda: ScriptedNetwork(SPARSE * 800)):
         tracemalloc.start()
         try:
-            window = next(windows(sparse_recording(120), 8))
+            window = next(windows(sparse_recording(120), of(8)))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -144,12 +148,12 @@ def test_reading_keeps_the_speech_of_a_window_and_not_the_silence_around_it() ->
 def test_resuming_keeps_only_what_is_still_needed_of_the_recording() -> None:
     """More than an hour lies before the point: 220 MiB of sound."""
     with patch.object(vad, "get_vad_model", lambda: ScriptedNetwork(SPARSE * 1_500)):
-        point = next(islice(windows(sparse_recording(240), 20), 1, None)).after
+        point = next(islice(windows(sparse_recording(240), of(20)), 1, None)).after
         assert point.speech
         assert point.speech.heard > 60 * 60 * SAMPLE_RATE_HZ
         tracemalloc.start()
         try:
-            next(windows(sparse_recording(240), 1, point))
+            next(windows(sparse_recording(240), of(1), point))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -160,9 +164,9 @@ def test_a_recording_that_does_not_reach_the_point_is_told() -> None:
     script = [*[0.9] * 700, *[0.0] * 30] * 6
     audio = np.zeros(len(script) * WINDOW_SAMPLES, np.float32)
     with patch.object(vad, "get_vad_model", lambda: ScriptedNetwork([*script, 0.0])):
-        first = next(windows(in_blocks(audio, [160_000]), 2))
+        first = next(windows(in_blocks(audio, [160_000]), of(2)))
         assert first.after.speech
         heard = first.after.speech.heard
         for blocks in (in_blocks(audio[: heard - 1], [160_000]), in_blocks(audio, [160_001]), iter(())):
             with pytest.raises(Misfit):
-                next(windows(blocks, 2, first.after))
+                next(windows(blocks, of(2), first.after))

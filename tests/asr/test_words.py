@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avskrift.asr.decoding import AlignedWord, DecodedChunk
+from avskrift.asr.decoded import AlignedWord
 from avskrift.asr.packing import Chunk
 from avskrift.asr.vad import SpeechSpan
 from avskrift.asr.words import MAX_SILENCE_S, build_segments, place_words
 from avskrift.audio import SAMPLE_RATE_HZ
 from avskrift.transcript import Segment
+from tests.asr.decoded_samples import decoded
 
 
 def speech(start_s: float, seconds: float) -> SpeechSpan:
@@ -22,7 +23,7 @@ def speech(start_s: float, seconds: float) -> SpeechSpan:
 
 
 def segments_of(chunk: Chunk, *words: AlignedWord) -> list[Segment]:
-    return list(build_segments(place_words(DecodedChunk(chunk.clock, words))))
+    return list(build_segments(place_words(decoded(chunk, *words))))
 
 
 def word(text: str, start_s: float, end_s: float) -> AlignedWord:
