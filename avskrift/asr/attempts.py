@@ -10,7 +10,8 @@ from typing import Any
 
 from avskrift.asr.audit import AttemptAudit, ChunkAudit, How
 from avskrift.asr.decoded import AlignedWord, DecodedChunk
-from avskrift.asr.options import TranscribeOptions
+from avskrift.asr.language import languages_by_chunk
+from avskrift.asr.options import MULTI, TranscribeOptions
 from avskrift.asr.packing import Chunk
 from avskrift.asr.whisper import Encoded, Generated, Generation, Whisper, estimated_words, split_words
 from avskrift.errors import Cancelled
@@ -22,6 +23,7 @@ class Task:
 
     options: TranscribeOptions
     language: str
+    """Of the recording; each chunk may have its own where the options say so."""
     context: tuple[int, ...]
     """Tokens of the prompt and the hotwords."""
     cancel: threading.Event
@@ -37,16 +39,25 @@ def decode_batch(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> list[
     """What is said in each chunk. Raises ``Cancelled``."""
     task.raise_if_cancelled()
     encoded = encode(whisper, chunks, task)
-    tokenizer = whisper.tokenizer(task.language, task.options.task)
-    generated = whisper.generate(encoded, [prompt(tokenizer, task)] * len(chunks), Generation(task.options.beam_size))
-    words = words_of(whisper, encoded, tokenizer, generated, aligned=task.options.words)
+    languages = languages_of(whisper, encoded, task)
+    prompts = [prompt(whisper, language, task) for language in languages]
+    generated = whisper.generate(encoded, prompts, Generation(task.options.beam_size))
+    words = words_of(whisper, encoded, languages, generated, task)
     return [
-        DecodedChunk(chunk.clock, spoken, task.language, _audit(chunk, one, task))
-        for chunk, spoken, one in zip(chunks, words, generated, strict=True)
+        DecodedChunk(chunk.clock, spoken, language, _audit(chunk, one, language))
+        for chunk, spoken, one, language in zip(chunks, words, generated, languages, strict=True)
     ]
 
 
-def _audit(chunk: Chunk, generated: Generated, task: Task) -> ChunkAudit:
+def languages_of(whisper: Whisper, encoded: Encoded, task: Task) -> list[str]:
+    """Each chunk's: the recording's, or what it is heard to be in."""
+    if task.options.language != MULTI or not whisper.is_multilingual:
+        return [task.language] * len(encoded.durations_s)
+    heard = whisper.language_probabilities(encoded)
+    return languages_by_chunk(heard, task.options.home_language, task.language)
+
+
+def _audit(chunk: Chunk, generated: Generated, language: str) -> ChunkAudit:
     attempt = AttemptAudit(
         how=How.FIRST,
         faults=(),
@@ -56,7 +67,7 @@ def _audit(chunk: Chunk, generated: Generated, task: Task) -> ChunkAudit:
         log_probability=generated.log_probability,
         no_speech_probability=generated.no_speech_probability,
         uncovered_s=None,
-        language=task.language,
+        language=language,
     )
     return ChunkAudit((attempt,))
 
@@ -68,19 +79,31 @@ def encode(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> Encoded:
     return whisper.encode([chunk.samples for chunk in chunks])
 
 
-def prompt(tokenizer: Any, task: Task, *, timestamps: bool = False) -> list[int]:
+def prompt(whisper: Whisper, language: str, task: Task, *, timestamps: bool = False) -> list[int]:
     """The tokens before the text: context, language, task."""
+    tokenizer = whisper.tokenizer(language, task.options.task)
     context = [tokenizer.sot_prev, *task.context] if task.context else []
     return [*context, *tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
 
 
 def words_of(
-    whisper: Whisper, encoded: Encoded, tokenizer: Any, generated: Sequence[Generated], *, aligned: bool
+    whisper: Whisper, encoded: Encoded, languages: Sequence[str], generated: Sequence[Generated], task: Task
 ) -> list[tuple[AlignedWord, ...]]:
     """The words of each window: with times from alignment, or estimated ones, which cost nothing."""
-    if aligned:
-        return whisper.align(encoded, tokenizer, [one.tokens for one in generated])
-    return [
-        estimated_words(split_words(tokenizer, one.tokens), duration_s, math.exp(one.log_probability))
-        for one, duration_s in zip(generated, encoded.durations_s, strict=True)
-    ]
+    words: list[tuple[AlignedWord, ...]] = [()] * len(generated)
+    for language in dict.fromkeys(languages):
+        rows = [row for row, its_own in enumerate(languages) if its_own == language]
+        tokenizer = whisper.tokenizer(language, task.options.task)
+        said = [generated[row] for row in rows]
+        if task.options.words:
+            timed = whisper.align(encoded.select(rows), tokenizer, [one.tokens for one in said])
+        else:
+            durations_s = [encoded.durations_s[row] for row in rows]
+            timed = [_estimated(tokenizer, one, duration_s) for one, duration_s in zip(said, durations_s, strict=True)]
+        for row, spoken in zip(rows, timed, strict=True):
+            words[row] = spoken
+    return words
+
+
+def _estimated(tokenizer: Any, generated: Generated, duration_s: float) -> tuple[AlignedWord, ...]:
+    return estimated_words(split_words(tokenizer, generated.tokens), duration_s, math.exp(generated.log_probability))

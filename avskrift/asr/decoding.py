@@ -12,7 +12,7 @@ from avskrift.asr.attempts import Task, decode_batch
 from avskrift.asr.decoded import DecodedChunk
 from avskrift.asr.language import CLEAR, DetectedLanguage, choose_language
 from avskrift.asr.models import ResolvedModel
-from avskrift.asr.options import EngineConfig, TranscribeOptions, context_text, require_context_fits
+from avskrift.asr.options import MULTI, EngineConfig, TranscribeOptions, context_text, require_context_fits
 from avskrift.asr.packing import Chunk
 from avskrift.asr.plan import plan_for
 from avskrift.asr.reading import Window
@@ -44,7 +44,7 @@ class Decoder:
         """Raise ``BadOptions`` for what this model cannot honour."""
         if not self.whisper.is_multilingual and (options.language not in (None, "en") or options.task != "transcribe"):
             raise BadOptions("This model knows English only: leave out language and task, or choose another model.")
-        if options.language is not None and options.language not in self.whisper.languages:
+        if options.language not in (None, MULTI) and options.language not in self.whisper.languages:
             raise BadOptions(f"This model does not know the language {options.language!r}.")
         require_context_fits(len(self._context(options)))
 
@@ -74,7 +74,7 @@ class Decoder:
         with ThreadPoolExecutor(self.plan.workers) as pool:
             try:
                 for window in reading:
-                    batches = self.plan.batches(window.chunks)
+                    batches = self.plan.batches(window.chunks, in_order=options.language == MULTI)
                     futures = [pool.submit(self._decode_batch, batch, task) for batch in batches]
                     running.append(_Submitted(window, futures))
                     if len(running) > 1:
