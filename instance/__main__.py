@@ -38,24 +38,27 @@ STOP_GRACE_S = 30.0
 
 
 class Engines:
-    """The engine with the deployment's model, exchanged when a job names another one."""
+    """The engine with the deployment's model, exchanged when a job asks for another one or another style."""
 
     def __init__(self, model: str, device: str) -> None:
         self._default = model
         self._device = device
-        self._model = ""
+        self._loaded: tuple[str, str] | None = None
         self._engine: Engine | None = None
 
-    def engine_for(self, model: str | None) -> Engine:
-        """Raises ``ModelUnavailable``; what a job names must lie on this image: nothing is fetched on its behalf."""
-        if model and models.find_local(model) is None:
-            raise ModelUnavailable(f"the image has no such model. Leave the option out to use {self._default!r}.")
-        wanted = model or self._default
-        if self._engine is None or wanted != self._model:
+    def engine_for(self, model: str | None, style: str) -> Engine:
+        """Raises ``ModelUnavailable``, ``BadOptions`` for a style that the model does not have.
+
+        What a job asks for must lie on this image: nothing is fetched on its behalf.
+        """
+        wanted = (model or self._default, style)
+        if (model or style != "standard") and models.find_local(wanted[0], style=style) is None:
+            raise ModelUnavailable(_not_on_the_image(*wanted, self._default))
+        if self._engine is None or wanted != self._loaded:
             self.close()
-            engine = Engine(EngineConfig(model=wanted, device=self._device))
+            engine = Engine(EngineConfig(model=wanted[0], style=style, device=self._device))
             engine.start()
-            self._engine, self._model = engine, wanted
+            self._engine, self._loaded = engine, wanted
         return self._engine
 
     def close(self) -> None:
@@ -64,8 +67,14 @@ class Engines:
             self._engine = None
 
 
+def _not_on_the_image(model: str, style: str, default: str) -> str:
+    if style == "standard":
+        return f"the image has no {model!r}. Leave the option out to use {default!r}."
+    return f"the image has no {model!r} of style {style!r}. Leave the style out, or put it there as {model}-{style}."
+
+
 def services_for(
-    settings: AgentSettings, identity: Identity, engine_for: Callable[[str | None], Engine], booted_at: float
+    settings: AgentSettings, identity: Identity, engine_for: Callable[[str | None, str], Engine], booted_at: float
 ) -> Services:
     """The clients of one agent, with this instance's role."""
     session = boto3.Session(region_name=settings.region)
@@ -175,12 +184,12 @@ def run(booted_at: float) -> None:
     log.info("instance %s (%s, %s)", identity.instance_id, identity.instance_type, identity.market)
     engines = Engines(settings.model, settings.device)
 
-    def engine_for(model: str | None) -> Engine:
+    def engine_for(model: str | None, style: str) -> Engine:
         with time_limit(MODEL_LOAD_LIMIT_S, "loading the model"):
-            return engines.engine_for(model)
+            return engines.engine_for(model, style)
 
     try:
-        engine_for(None)  # claim nothing before the model is known to load
+        engine_for(None, "standard")  # claim nothing before the model is known to load
         agent = life.agent = Agent(services_for(settings, identity, engine_for, booted_at))
         stop_on_signals(agent)
         with watch_for(agent, poll_s=min(POLL_S, settings.heartbeat_s)):

@@ -45,7 +45,8 @@ class Services:
     s3: S3Client
     sqs: SQSClient
     outbox: Outbox
-    engine_for: Callable[[str | None], Transcriber]
+    engine_for: Callable[[str | None, str], Transcriber]
+    """The engine with a model (None: the deployment's) in a style."""
     booted_at: float
     retry_delay_s: float = 30.0
     """After the first failure of a job, and as much more after each further one."""

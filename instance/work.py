@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from avskrift.asr.engine import Progress, TranscribeOptions
+from avskrift.clip import parse_clip
 from avskrift.errors import JOB_ERROR_CODES, AvskriftError, BadOptions, Cancelled, ModelUnavailable
 from avskrift.jobs.model import Job, JobError, JobProgress, JobStatus
+from avskrift.jobs.options import JobOptions
 from avskrift.jobs.prices import usd_per_hour
 from avskrift.jobs.table import StaleAttempt, ended_job, failed_job
 from avskrift.transcript import Transcript
@@ -127,7 +129,7 @@ class Attempt:
     def _transcribe(self) -> Transcript:
         self._place.fetch(self._claim.job, self._cancel)
         self._mark("downloaded")
-        engine = self._engine(self._claim.job.options.model)
+        engine = self._engine(self._claim.job.options)
         self._mark("model_ready")
         if self._cancel.is_set():
             raise Cancelled("The attempt was cancelled before its transcription.")
@@ -138,22 +140,27 @@ class Attempt:
         self._mark("transcribed")
         return transcript
 
-    def _engine(self, model: str | None) -> Transcriber:
+    def _engine(self, asked: JobOptions) -> Transcriber:
+        """A model or a style that the job itself asked for, and that is not to be had, is the job's fault."""
         try:
-            return self._services.engine_for(model)
+            return self._services.engine_for(asked.model, asked.style)
         except ModelUnavailable as error:
-            if model is None:
+            if asked.model is None and asked.style == "standard":
                 raise
-            raise BadOptions(f"The model {model!r} can't be used: {error.message}") from error
+            raise BadOptions(f"The model can't be used: {error.message}") from error
 
     def _options(self) -> TranscribeOptions:
         asked = self._claim.job.options
         return TranscribeOptions(
             language=asked.language,
+            home_language=asked.home_language,
             task=asked.task,
             words=asked.words,
             prompt=asked.prompt,
             hotwords=asked.hotwords,
+            vad=asked.vad,
+            clip=parse_clip(asked.clip) if asked.clip else None,
+            channels=asked.channels,
             max_duration_s=self._services.settings.max_duration_s,
         )
 

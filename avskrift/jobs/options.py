@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+from avskrift.clip import parse_clip
 from avskrift.errors import BadOptions
 from avskrift.languages import LANGUAGES
 from avskrift.webhooks.address import AddressRules, ForbiddenAddress, checked_url
@@ -23,6 +24,8 @@ MAX_METADATA_BYTES = 1_800
 """S3 allows 2 KB of user metadata in all."""
 DEFAULT_FORMATS = ("txt", "json", "srt", "vtt")
 MAX_TEXT_CHARS = 1_000
+MULTI = "multi"
+"""The language of a recording in several: detected in every chunk."""
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A name on the image: never a path, never a repository."""
 
@@ -32,7 +35,9 @@ class JobOptions:
     """How to transcribe one recording, and whom to tell."""
 
     language: str | None = None
-    """ISO 639 code; None: detected on speech."""
+    """ISO 639 code; None: detected on speech; ``multi``: in every chunk."""
+    home_language: str | None = None
+    """Where it is detected, the language expected: its close relatives are weighed towards it."""
     task: str = "transcribe"
     """``transcribe``, or ``translate`` to English."""
     model: str | None = None
@@ -41,9 +46,15 @@ class JobOptions:
     words: bool = True
     """Align words, for subtitles and clickable text."""
     style: str = "standard"
+    """``standard``, ``subtitle`` (shorter) or ``verbatim``; only models of the KB-Whisper family have them."""
     prompt: str | None = None
     hotwords: str | None = None
     channels: str = "mix"
+    """``mix``, or ``split``: each channel a speaker of its own."""
+    vad: str = "default"
+    """``default``, ``sensitive`` (keeps faint speech) or ``off``."""
+    clip: str | None = None
+    """The part to transcribe, such as ``10:00-12:00``; None: all of it."""
     deadline: str | None = None
     """ISO 8601 with offset: wait for capacity until then."""
     callback_url: str | None = None
@@ -72,6 +83,7 @@ class OptionRules:
     formats: Collection[str]
     """Names the format registry knows."""
     default_language: str | None = None
+    """Of recordings whose language is not named; where it is to be detected, the one expected."""
     default_callback_url: str | None = None
     allowed_callback_hosts: Collection[str] = ()
     insecure_callbacks: bool = False
@@ -97,7 +109,19 @@ def parse_options(values: Mapping[str, Any], rules: OptionRules) -> JobOptions:
         raise BadOptions(f"Unknown option {unknown[0]!r}. Known: {', '.join(sorted(_CHECKS))}.")
     checked = {name: _CHECKS[name](value, rules) for name, value in values.items()}
     defaults = JobOptions(language=rules.default_language, callback_url=rules.default_callback_url)
-    return replace(defaults, **checked)
+    return _at_home(replace(defaults, **checked), rules)
+
+
+def _at_home(options: JobOptions, rules: OptionRules) -> JobOptions:
+    """With the language that a detection should expect, if there is one to expect."""
+    if options.language not in (None, MULTI):
+        if options.home_language is None:
+            return options
+        raise BadOptions(
+            f"home_language is for a language that has to be detected, but language is {options.language!r} already: "
+            "leave one of them out."
+        )
+    return replace(options, home_language=options.home_language or rules.default_language)
 
 
 def _decode(name: str, value: str) -> str:
@@ -130,9 +154,24 @@ def _jsonable(value: Any) -> Any:
 def _language(value: Any, _: OptionRules) -> str | None:
     if value in (None, "auto"):
         return None
-    if value not in LANGUAGES:
-        raise BadOptions(f"Unknown language {value!r}: use 'auto' or a code such as 'sv' or 'en'.")
-    return str(value)
+    if not isinstance(value, str) or (value not in LANGUAGES and value != MULTI):
+        raise BadOptions(f"Unknown language {value!r}: use 'auto', '{MULTI}' or a code such as 'sv' or 'en'.")
+    return value
+
+
+def _home_language(value: Any, _: OptionRules) -> str | None:
+    if value is not None and (not isinstance(value, str) or value not in LANGUAGES):
+        raise BadOptions(f"Unknown home_language {value!r}: use a code such as 'sv' or 'en'.")
+    return value
+
+
+def _clip(value: Any, _: OptionRules) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise BadOptions("clip must be text such as '10:00-12:00'.")
+    parse_clip(value)
+    return value
 
 
 def _one_of(name: str, *allowed: str) -> Callable[[Any, OptionRules], str]:
@@ -224,14 +263,17 @@ def _metadata(value: Any, _: OptionRules) -> dict[str, str]:
 
 _CHECKS: dict[str, Callable[[Any, OptionRules], Any]] = {
     "language": _language,
+    "home_language": _home_language,
     "task": _one_of("task", "transcribe", "translate"),
     "model": _model,
     "formats": _formats,
     "words": _boolean,
-    "style": _one_of("style", "standard"),
+    "style": _one_of("style", "standard", "subtitle", "verbatim"),
     "prompt": _text("prompt"),
     "hotwords": _text("hotwords"),
-    "channels": _one_of("channels", "mix"),
+    "channels": _one_of("channels", "mix", "split"),
+    "vad": _one_of("vad", "default", "sensitive", "off"),
+    "clip": _clip,
     "deadline": _deadline,
     "callback_url": _callback_url,
     "metadata": _metadata,

@@ -47,7 +47,7 @@ class ScriptedEngine:
 class ScriptedEngines:
     def __init__(self, *_: object) -> None: ...
 
-    def engine_for(self, model: str | None) -> ScriptedEngine:
+    def engine_for(self, model: str | None, style: str) -> ScriptedEngine:
         if MANNER == "crash":
             raise RuntimeError("injected")
         if MANNER == "loading":

@@ -58,7 +58,7 @@ def stage(deployment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         s3=deployment.s3,
         sqs=deployment.sqs,
         outbox=outbox,
-        engine_for=lambda _: engine,
+        engine_for=lambda *_: engine,
         booted_at=NOW + 30.0,
         retry_delay_s=0.0,
         patience=Patience(pauses_s=(0.0, 0.0)),

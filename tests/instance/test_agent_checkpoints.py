@@ -171,7 +171,7 @@ def test_checkpoint_too_big_to_be_one_is_left_alone(stage: Stage, monkeypatch: p
 def queued_again(stage: Stage) -> None:
     """The one job that waits gets an attempt that ends before it begins."""
 
-    def stop(_: str | None) -> Any:
+    def stop(*_: str | None) -> Any:
         agent.stop()
         return stage.engine
 

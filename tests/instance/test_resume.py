@@ -108,13 +108,13 @@ def add_job(stage: Stage, key: str, recording: bytes) -> Job:
 def test_interrupted_job_goes_on_in_the_middle_of_its_recording(stage: Stage, engine: Engine, recording: bytes) -> None:
     watched = Watched(engine)
     struck = add_job(stage, "uploads/struck.wav", recording)
-    agent = stage.agent(engine_for=lambda _: watched)
+    agent = stage.agent(engine_for=lambda *_: watched)
     watched.act = lambda: agent.stop(HandBack.INTERRUPTED)
     agent.run()
     back = stage.job(struck)
     assert (back.status, back.failures, back.interruptions) == (JobStatus.QUEUED, 0, 1)
 
-    stage.run(engine_for=lambda _: watched)
+    stage.run(engine_for=lambda *_: watched)
     assert stage.job(struck).status is JobStatus.COMPLETED
     resumed_at_s = json.loads(stage.read(f"results/{struck.job_id}/transcript.json"))["engine"]["resumed_at_s"]
     assert watched.started_at_s == [0.0, pytest.approx(resumed_at_s, abs=0.001)]
@@ -133,7 +133,7 @@ def test_killed_worker_costs_an_attempt_but_not_what_it_had_done(
         os.kill(engine.worker_pid, signal.SIGKILL)
 
     watched.act = kill_worker
-    stage.run(engine_for=lambda _: watched, settings=stage.with_settings(max_failures=3))
+    stage.run(engine_for=lambda *_: watched, settings=stage.with_settings(max_failures=3))
     ended = stage.job(job)
     assert (ended.status, ended.attempt, ended.failures) == (JobStatus.COMPLETED, 2, 1)
     assert json.loads(stage.read(f"results/{job.job_id}/job.json"))["engine"]["resumed_at_s"] > 0

@@ -132,7 +132,7 @@ class ScriptedEngines:
     def __init__(self, *_: Any, **__: Any) -> None:
         self._engine = ScriptedEngine()
 
-    def engine_for(self, model: str | None) -> ScriptedEngine:
+    def engine_for(self, model: str | None, style: str) -> ScriptedEngine:
         return self._engine
 
     def close(self) -> None: ...
