@@ -7,13 +7,33 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
 
 from avskrift.cli import run_command
-from bench.report import Narrator, Report, show
+from bench.report import Narrator
+
+
+class Answer(Protocol):
+    """What a bench comes back with."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+    def show(self, console: Console) -> None: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The command's options."""
+
+    quick: bool
+    extras: frozenset[str]
+    """Names of the options given beside --quick and --json."""
+    plot: Path | None = None
+    markdown: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -21,16 +41,39 @@ class Bench:
     """What can be run; modules are imported when they are."""
 
     summary: str
-    run: Callable[[bool], Report]
+    run: Callable[[Asked], Answer]
+    extras: frozenset[str] = frozenset()
+    """The options that it knows beside --quick and --json."""
 
 
-def _pipeline(quick: bool) -> Report:
+def _pipeline(asked: Asked) -> Answer:
     from bench import pipeline
 
-    return pipeline.run(Narrator(), quick=quick)
+    return pipeline.run(Narrator(), quick=asked.quick)
 
+
+def _asr(asked: Asked) -> Answer:
+    from bench.asr import run, speed
+
+    scope = speed.Scope(quick=asked.quick, full="full" in asked.extras, hour="hour" in asked.extras)
+    report = run.run(Narrator(), run.Wanted(scope, asked.extras & INSTEAD))
+    if asked.plot:
+        asked.plot.write_text(report.svg, encoding="utf-8")
+    if asked.markdown:
+        asked.markdown.write_text(report.markdown(), encoding="utf-8")
+    return report
+
+
+#: Options of asr: what is measured instead of speed, and how much of speed is.
+INSTEAD = frozenset({"quality", "ideas", "peers"})
+SCOPE = frozenset({"full", "hour"})
 
 BENCHES = {
+    "asr": Bench(
+        "the engine against faster-whisper: speed and what was set as a goal; other engines, ideas, quality on demand",
+        _asr,
+        INSTEAD | SCOPE | {"plot", "markdown"},
+    ),
     "pipeline": Bench(
         "every link from upload to webhook in a local cloud, the functions' asset, the engine against faster-whisper",
         _pipeline,
@@ -38,9 +81,16 @@ BENCHES = {
 }
 
 
-def command(
+def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
     name: Annotated[str | None, typer.Argument(help="Which bench; without it, they are listed.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Each thing once and on less audio: about a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Each thing once and on less audio.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="asr: every row on ten minutes: about 25 min.")] = False,
+    hour: Annotated[bool, typer.Option("--hour", help="asr: an hour of audio too, once.")] = False,
+    quality: Annotated[bool, typer.Option("--quality", help="asr: errors, loops and silence instead.")] = False,
+    ideas: Annotated[bool, typer.Option("--ideas", help="asr: what each idea gained, instead.")] = False,
+    peers: Annotated[bool, typer.Option("--peers", help="asr: other engines instead; installs about 6 GB.")] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="asr: write the plot here (SVG).")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="asr: write the tables here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of tables.")] = False,
 ) -> None:
     """Measure speed and print a table; what is compared runs in turns, on this machine, in one go.
@@ -48,6 +98,10 @@ def command(
     Examples:
 
         scripts/bench
+
+        scripts/bench asr
+
+        scripts/bench asr --ideas
 
         scripts/bench pipeline --quick
 
@@ -57,14 +111,42 @@ def command(
         for each, bench in BENCHES.items():
             typer.echo(f"{each:10} {bench.summary}")
         return
-    if name not in BENCHES:
-        raise typer.BadParameter(f"There is no bench {name!r}, only: {', '.join(BENCHES)}.")
+    given = {"full": full, "hour": hour, "quality": quality, "ideas": ideas, "peers": peers}
+    given |= {"plot": plot is not None, "markdown": markdown is not None}
+    extras = frozenset(option for option, value in given.items() if value)
+    _check(name, extras, quick=quick)
+    _check_folders(plot, markdown)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
-    report = BENCHES[name].run(quick)
+    report = BENCHES[name].run(Asked(quick, extras, plot, markdown))
     if as_json:
         typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
     else:
-        show(Console(highlight=False), report)
+        report.show(Console(highlight=False))
+
+
+def _check(name: str, extras: frozenset[str], *, quick: bool) -> None:
+    """Refuse what the bench does not know, and what would be ignored."""
+    if name not in BENCHES:
+        raise typer.BadParameter(f"There is no bench {name!r}, only: {', '.join(BENCHES)}.")
+    unknown = extras - BENCHES[name].extras
+    if unknown:
+        raise typer.BadParameter(f"{name} knows no {_options(unknown)}.")
+    instead, scope = extras & INSTEAD, extras & SCOPE
+    if instead and scope:
+        raise typer.BadParameter(f"{_options(scope)} has no meaning with {_options(instead)}.")
+    if quick and scope:
+        raise typer.BadParameter(f"--quick and {_options(scope)} exclude each other.")
+
+
+def _check_folders(*paths: Path | None) -> None:
+    """Before the runs, not after them."""
+    for path in paths:
+        if path and not path.parent.is_dir():
+            raise typer.BadParameter(f"There is no folder {path.parent}.")
+
+
+def _options(names: frozenset[str]) -> str:
+    return ", ".join(f"--{name}" for name in sorted(names))
 
 
 if __name__ == "__main__":

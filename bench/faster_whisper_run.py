@@ -1,8 +1,11 @@
-"""One recording through faster-whisper's own batched mode: what ``avskrift.asr`` is held against.
+"""Faster-whisper's own modes as a process: what ``avskrift.asr`` is held against.
 
-    python -m bench.faster_whisper_run MODEL_DIRECTORY RECORDING SETTINGS_JSON
+    python -m bench.faster_whisper_run MODEL_DIRECTORY SETTINGS_JSON
 
-Prints one JSON object: ``transcribe_s`` (the model being loaded), ``text``.
+Settings: ``compute_type``, ``cores``, ``batch`` (0: its sequential mode), ``fallback`` (that mode's higher temperatures
+where a chunk fails). Says ``{}`` once the model is loaded. Then one JSON object a line: ``recording``, ``language``,
+``beam``, ``words`` in; ``transcribe_s``, ``first_text_s`` (both from the line's arrival), ``text`` out. It ends with
+its input.
 """
 
 from __future__ import annotations
@@ -10,24 +13,42 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import Any
 
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 
 def main() -> None:
-    directory, recording, settings = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    directory, settings = sys.argv[1], json.loads(sys.argv[2])
     model = WhisperModel(directory, device="cpu", compute_type=settings["compute_type"], cpu_threads=settings["cores"])
-    began = time.perf_counter()
-    segments, _ = BatchedInferencePipeline(model).transcribe(
-        recording,
-        language=settings["language"],
-        beam_size=1,
-        batch_size=settings["batch"],
-        word_timestamps=settings["words"],
-    )
-    text = " ".join(segment.text.strip() for segment in segments)  # the generator does the work
+    _say({})
+    for line in sys.stdin:
+        _say(_transcribe(model, settings, json.loads(line)))
+
+
+def _transcribe(model: Any, settings: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    began, first_text_s, texts = time.perf_counter(), None, []
+    options: dict[str, Any] = {
+        "language": request["language"],
+        "beam_size": request["beam"],
+        "word_timestamps": request["words"],
+    }
+    if settings["batch"]:
+        pipeline = BatchedInferencePipeline(model)
+        segments, _ = pipeline.transcribe(request["recording"], batch_size=settings["batch"], **options)
+    else:
+        options |= {} if settings["fallback"] else {"temperature": 0.0}
+        segments, _ = model.transcribe(request["recording"], **options)
+    for segment in segments:  # the generator does the work
+        first_text_s = first_text_s or time.perf_counter() - began
+        texts.append(segment.text.strip())
     transcribe_s = time.perf_counter() - began
-    sys.stdout.write(json.dumps({"transcribe_s": transcribe_s, "text": text}))
+    return {"transcribe_s": transcribe_s, "first_text_s": first_text_s, "text": " ".join(texts)}
+
+
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

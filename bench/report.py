@@ -61,6 +61,9 @@ class Report:
             ],
         }
 
+    def show(self, console: Console) -> None:
+        show(console, self)
+
 
 class Narrator:
     """Says on stderr what is going on, with the seconds since the start."""

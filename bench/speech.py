@@ -107,18 +107,13 @@ def run_ours(recorded: Recording, cores: int) -> Run:
 
 
 def run_theirs(recorded: Recording, directory: Path, cores: int, *, words: bool) -> Run:
-    settings = {
-        "compute_type": COMPUTE_TYPE,
-        "cores": cores,
-        "batch": THEIR_BATCH,
-        "language": LANGUAGE,
-        "words": words,
-    }
-    command = [sys.executable, "-m", "bench.faster_whisper_run", str(directory), str(recorded.path)]
+    settings = {"compute_type": COMPUTE_TYPE, "cores": cores, "batch": THEIR_BATCH}
+    request = {"recording": str(recorded.path), "language": LANGUAGE, "beam": 1, "words": words}
     began = time.perf_counter()
     done = subprocess.run(
-        [*command, json.dumps(settings)],
+        [sys.executable, "-m", "bench.faster_whisper_run", str(directory), json.dumps(settings)],
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        input=json.dumps(request),
         capture_output=True,
         text=True,
         check=False,
@@ -126,7 +121,7 @@ def run_theirs(recorded: Recording, directory: Path, cores: int, *, words: bool)
     whole_s = time.perf_counter() - began
     if done.returncode != 0:
         raise WorkerCrashed(f"faster-whisper's run failed: {done.stderr.strip()[-500:]}")
-    answer = json.loads(done.stdout)
+    answer = json.loads(done.stdout.splitlines()[-1])
     return Run(whole_s, whole_s - answer["transcribe_s"], answer["transcribe_s"], answer["text"])
 
 

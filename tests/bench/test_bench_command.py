@@ -22,7 +22,22 @@ def bench(*arguments: str, temporary: Path | None = None) -> subprocess.Complete
 def test_without_a_name_every_bench_is_listed_in_a_line() -> None:
     done = bench()
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["pipeline"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["asr", "pipeline"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("pipeline", "--hour"), "pipeline knows no --hour"),
+        (("asr", "--full", "--ideas"), "no meaning"),
+        (("asr", "--quick", "--full"), "exclude"),
+        (("asr", "--plot", "/nowhere/at/all.svg"), "no folder"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(arguments: tuple[str, ...], said: str) -> None:
+    done = bench(*arguments)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_unknown_bench_is_refused_with_those_there_are() -> None:

@@ -1,0 +1,1 @@
+"""``scripts/bench asr``: the engine against others, and what each of its ideas is worth."""
