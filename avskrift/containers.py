@@ -1,0 +1,127 @@
+"""A media file opened, and what its header says.
+
+Strangers' files are opened as bytes that they may never leave: playlists and manifests that name other files or
+addresses are refused.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import av
+import av.error
+
+from avskrift.errors import NoAudioStream, UnsupportedMedia
+
+_READ_BUFFER_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What the header says; ``duration_s`` is None where it says nothing."""
+
+    container: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    """Of the track that is taken; 0 where the header says nothing."""
+    duration_s: float | None
+    audio_streams: int
+    has_video: bool
+
+
+def shown(path: Path) -> str:
+    """A file's name as it can be printed, whatever bytes are in it."""
+    return path.name.encode(errors="replace").decode()
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Raises ``UnsupportedMedia`` for a file that is empty or cannot be read."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UnsupportedMedia(
+            f"{shown(path)}: cannot be read ({error.strerror}). Check the path and its permissions."
+        ) from error
+    if os.fstat(file.fileno()).st_size == 0:
+        file.close()
+        raise UnsupportedMedia(
+            f"{shown(path)}: the file is empty (0 bytes). The upload or the recording was interrupted; send it again."
+        )
+    return file
+
+
+def open_container(file: IO[bytes], path: Path) -> Any:
+    """PyAV's container; raises ``UnsupportedMedia`` for what is no media."""
+    try:
+        return av.open(
+            file,
+            mode="r",
+            metadata_errors="replace",
+            buffer_size=_READ_BUFFER_BYTES,
+            io_open=_refuse_other_files,
+            container_options={"protocol_whitelist": "none"},
+        )
+    except (av.error.FFmpegError, ValueError, PermissionError) as error:
+        raise UnsupportedMedia(
+            f"{shown(path)}: this is no audio or video file that can be read. "
+            "It may be cut off, or another kind of file; send for example wav, flac, mp3, m4a, ogg, mp4, mkv or webm."
+        ) from error
+
+
+def _refuse_other_files(url: str, _flags: int, _options: dict[str, str]) -> IO[bytes]:
+    """Playlists would make us read other files, or call addresses, of a stranger's choice."""
+    raise PermissionError(f"a media file may not refer to others: {url}")
+
+
+def choose_stream(container: Any, path: Path) -> Any:
+    """The audio stream that a player would take; raises ``NoAudioStream``, ``UnsupportedMedia``."""
+    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    if not streams and container.streams.video:
+        raise NoAudioStream(f"{shown(path)}: there is no sound in this file. Send one with an audio track.")
+    if not streams:
+        raise UnsupportedMedia(f"{shown(path)}: no audio track that can be decoded. Export it again, say as mp3.")
+    best = container.streams.best("audio")
+    return best if best in streams else streams[0]
+
+
+def describe(container: Any, stream: Any) -> MediaInfo:
+    """What is known before anything is decoded."""
+    return MediaInfo(
+        container=container.format.name,
+        codec=stream.codec_context.name,
+        sample_rate_hz=stream.codec_context.sample_rate or 0,
+        channels=stream.codec_context.channels or 0,
+        duration_s=_header_duration_s(container, stream),
+        audio_streams=len(container.streams.audio),
+        has_video=any(not _is_picture(video) for video in container.streams.video),
+    )
+
+
+def _is_picture(stream: Any) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _header_duration_s(container: Any, stream: Any) -> float | None:
+    if stream.duration and stream.time_base:
+        duration_s = float(stream.duration * stream.time_base)
+    elif container.duration:
+        duration_s = container.duration / av.time_base
+    else:
+        return None
+    return duration_s if math.isfinite(duration_s) and duration_s > 0 else None
+
+
+def track_warnings(container: Any, stream: Any) -> list[str]:
+    """Which of several audio tracks was taken, in a sentence."""
+    tracks = list(container.streams.audio)
+    if len(tracks) < 2:
+        return []
+    language = stream.metadata.get("language", "")
+    named = f" ({language})" if re.fullmatch("[a-z]{2,3}", language) else ""
+    return [f"The file has {len(tracks)} audio tracks; number {tracks.index(stream) + 1}{named} was transcribed."]

@@ -1,0 +1,137 @@
+"""What of a recording could not be read, where, and for how long.
+
+Silence stands for it, so that the clock stays that of the recording. Three things tell of a gap: a packet that cannot
+be decoded, a jump of the time stamps (damage that the demuxer skipped, or a sender that paused), and, in formats that
+have no time stamps, the bytes of the damage. All three are claims of the file, believed only within limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: A packet of any common codec is far shorter (AAC 0.02 s, FLAC 0.1 s at 48 kHz); a claim beyond this is not believed.
+MAX_PACKET_S = 5.0
+#: Time stamps are rounded, and jitter by a packet; Opus pauses for 0.4 s at a time where nobody speaks.
+MIN_JUMP_S = 0.1
+#: Longer pauses than this are not believed, nor any that would end behind the end that the header promises.
+MAX_JUMP_S = 3600.0
+#: What is believed of a jump in a file whose header promises nothing.
+MAX_UNPROMISED_JUMP_S = 600.0
+#: Headers are rounded.
+_PROMISE_TOLERANCE_S = 1.0
+
+#: Gaps nearer than this are one place to a reader.
+_SAME_PLACE_S = 1.0
+#: A pause that is no damage is worth a warning from here on.
+_WORTH_A_WARNING_S = 1.0
+_KEPT_PLACES = 1000
+_NAMED_PLACES = 5
+
+#: Streams that a parser must cut into packets: damaged bytes come as one packet, and no time stamp tells of them.
+_WITHOUT_TIME_STAMPS = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "loas"})
+
+
+@dataclass
+class Place:
+    """A stretch of the recording, in seconds, where nothing could be read, or only pieces of it."""
+
+    start_s: float
+    end_s: float
+    missing_s: float
+    damaged_packets: int
+
+
+@dataclass
+class Gaps:
+    """Told of every packet in turn; says how much is missing before the next sound, and in the end where that was."""
+
+    container: str
+    tick_s: float
+    """The unit of the time stamps."""
+    promised_s: float | None
+    """What the header says that the recording lasts."""
+    places: list[Place] = field(default_factory=list)
+    """In order; of very many only the first thousand."""
+    _due_s: float = 0.0
+    """Missing since the last sound."""
+    _through_s: float | None = None
+    """How far the time stamps have come."""
+    _sound_bytes: int = 0
+    _sound_s: float = 0.0
+    _damaged_packets: int = 0
+
+    def arrived(self, packet: Any, position_s: float) -> None:
+        """A packet has come, when so many seconds of the recording were read: look at its time stamp."""
+        pts = packet.pts
+        if pts is None:
+            return
+        start_s = pts * self.tick_s
+        if self._through_s is not None and start_s - self._through_s > MIN_JUMP_S:
+            self._due_s += self._believed(start_s - self._through_s, position_s)
+        through_s = start_s + (packet.duration or 0) * self.tick_s
+        if self._through_s is None or through_s > self._through_s:
+            self._through_s = through_s
+
+    def decoded(self, packet: Any, frames: list[Any]) -> None:
+        """It was decoded, to nothing perhaps, as some codecs answer damage."""
+        if not frames:
+            if packet.size and self._sound_s and not packet.is_discard:
+                self._lost(self._claimed_s(packet))
+            return
+        decoded_s = sum(frame.samples / frame.sample_rate for frame in frames if frame.sample_rate)
+        if self._through_s is not None and packet.pts is None:
+            self._through_s += decoded_s
+        self._sound_bytes += packet.size
+        self._sound_s += decoded_s
+
+    def damaged(self, packet: Any, position_s: float) -> None:
+        """It could not be decoded."""
+        lost_s = self._claimed_s(packet)
+        if self.container in _WITHOUT_TIME_STAMPS and not bytes(packet).startswith(b"ID3"):
+            byte_s = packet.size * self._sound_s / self._sound_bytes if self._sound_bytes else 0.0
+            lost_s = max(lost_s, self._believed(byte_s, position_s))
+        self._lost(lost_s)
+
+    def place(self, start_s: float) -> float:
+        """What is missing before the next sound begins at this second of the recording, in seconds; told once."""
+        missing_s, packets = self._due_s, self._damaged_packets
+        self._due_s, self._damaged_packets = 0.0, 0
+        if packets or missing_s >= _WORTH_A_WARNING_S:
+            self._remember(Place(start_s, start_s + missing_s, missing_s, packets))
+        return missing_s
+
+    def _remember(self, place: Place) -> None:
+        last = self.places[-1] if self.places else None
+        if last and place.start_s - last.end_s < _SAME_PLACE_S:
+            last.end_s = place.end_s
+            last.missing_s += place.missing_s
+            last.damaged_packets += place.damaged_packets
+        elif len(self.places) < _KEPT_PLACES:
+            self.places.append(place)
+
+    def _lost(self, lost_s: float) -> None:
+        self._due_s += lost_s
+        self._damaged_packets += 1
+
+    def _claimed_s(self, packet: Any) -> float:
+        return min(max(0, packet.duration or 0) * self.tick_s, MAX_PACKET_S)
+
+    def _believed(self, claim_s: float, position_s: float) -> float:
+        left_s = MAX_UNPROMISED_JUMP_S
+        if self.promised_s is not None:
+            left_s = self.promised_s - position_s - self._due_s + _PROMISE_TOLERANCE_S
+        return claim_s if claim_s <= min(left_s, MAX_JUMP_S) else 0.0
+
+
+def gap_warnings(places: list[Place]) -> list[str]:
+    """A sentence for a reader, or none."""
+    if not places:
+        return []
+    named = [f"{place.start_s:.1f}–{place.end_s:.1f} s" for place in places[:_NAMED_PLACES]]
+    more = len(places) - len(named)
+    where = ", ".join(named) + (f" and {more} other places" if more else "")
+    missing_s = sum(place.missing_s for place in places)
+    packets = sum(place.damaged_packets for place in places)
+    why = f" ({packets} damaged packets)" if packets else ""
+    return [f"No sound could be read at {where}{why}: {missing_s:.1f} s are missing there."]

@@ -1,0 +1,97 @@
+"""Media files to read, made by the encoders of the installed wheel: each channel holds a tone of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from avskrift.audio import SAMPLE_RATE_HZ
+
+TONE_HZ = 440.0
+#: Of the channels behind the first, each above the one before it.
+CHANNEL_STEP_HZ = 300.0
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What to encode, and how."""
+
+    codec: str
+    rate_hz: int = 48_000
+    layout: str = "mono"
+    seconds: float = 3.0
+    tone_hz: float = TONE_HZ
+    options: dict[str, str] = field(default_factory=dict)
+    silent_from_s: float | None = None
+    language: str | None = None
+
+
+def encode(path: Path, *sounds: Sound, container: str | None = None, **container_options: str) -> Path:
+    """Skips the test where the wheel has no such encoder, or the container does not take what it makes."""
+    try:
+        with av.open(str(path), "w", format=container, options=container_options) as file:
+            streams = [_stream(file, sound) for sound in sounds]
+            for stream, sound in zip(streams, sounds, strict=True):
+                _encode(file, stream, sound)
+    except (av.error.FFmpegError, ValueError) as error:
+        pytest.skip(f"{path.name} with {sounds[0].codec} cannot be made here: {error}")
+    return path
+
+
+def _stream(file: Any, sound: Sound) -> Any:
+    stream = file.add_stream(sound.codec, rate=sound.rate_hz, layout=sound.layout, options=sound.options)
+    if sound.language:
+        stream.metadata["language"] = sound.language
+    return stream
+
+
+def _encode(file: Any, stream: Any, sound: Sound) -> None:
+    context = stream.codec_context
+    fitting = av.AudioResampler(format=context.format, layout=sound.layout, rate=context.sample_rate)
+    for frame in [*_frames(sound), None]:
+        for fitted in fitting.resample(frame):
+            file.mux(stream.encode(fitted))
+    file.mux(stream.encode(None))
+
+
+def _frames(sound: Sound) -> list[Any]:
+    samples = np.ascontiguousarray(tones(sound).T.reshape(1, -1))
+    channels = av.AudioLayout(sound.layout).nb_channels
+    frames = []
+    for start in range(0, samples.shape[1], sound.rate_hz * channels):
+        piece = samples[:, start : start + sound.rate_hz * channels]
+        frame = av.AudioFrame.from_ndarray(piece, format="flt", layout=sound.layout)
+        frame.sample_rate = sound.rate_hz
+        frame.pts = start // channels
+        frames.append(frame)
+    return frames
+
+
+def tones(sound: Sound) -> NDArray[np.float32]:
+    """Channels × samples: in each a tone of its own, so that neither order nor mixing can go wrong unseen."""
+    channels = av.AudioLayout(sound.layout).nb_channels
+    at_s = np.arange(round(sound.seconds * sound.rate_hz)) / sound.rate_hz
+    hz = sound.tone_hz + CHANNEL_STEP_HZ * np.arange(channels)[:, None]
+    waves = 0.3 * np.sin(2 * np.pi * hz * at_s)
+    if sound.silent_from_s is not None:
+        waves[:, round(sound.silent_from_s * sound.rate_hz) :] = 0
+    return waves.astype(np.float32)
+
+
+def loudest_hz(samples: NDArray[np.float32]) -> float:
+    spectrum = np.abs(np.fft.rfft(samples))
+    return float(np.argmax(spectrum) * SAMPLE_RATE_HZ / len(samples))
+
+
+def purity(samples: NDArray[np.float32], hz: float) -> float:
+    """The share of the energy that lies within 10 Hz of a tone."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    near = np.abs(np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE_HZ) - hz) < 10
+    return float(spectrum[near].sum() / spectrum.sum())
