@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass
 from itertools import chain, pairwise
 from typing import Any
@@ -27,6 +27,8 @@ from avskrift.languages import LANGUAGES
 
 #: What waits behind a window's end comes from one block, which holds far less.
 MAX_WAITING_CHUNKS = 16
+#: No recorder has more.
+MAX_CHANNELS = 64
 #: Two years of sound; no number of samples is bigger.
 _MAX_SAMPLES = 1 << 40
 _MAX_SPAN = round(MAX_SPAN_S * SAMPLE_RATE_HZ)
@@ -43,6 +45,8 @@ class FinishedWindow:
 
     chunks: tuple[DecodedChunk, ...]
     after: ResumePoint
+    channel: int | None = None
+    """None where all channels were mixed."""
 
 
 def parse(line: bytes) -> dict[str, Any]:
@@ -62,6 +66,7 @@ def language_from(value: Any) -> DetectedLanguage:
 def window_line(window: FinishedWindow) -> dict[str, Any]:
     speech = window.after.speech
     return {
+        "channel": window.channel,
         "chunks": [
             {
                 "spans": chunk.clock.spans,
@@ -79,9 +84,10 @@ def window_line(window: FinishedWindow) -> dict[str, Any]:
     }
 
 
-def window_from(value: dict[str, Any], finished_samples: int) -> FinishedWindow:
-    """A window that begins where the one before it ended, after ``finished_samples`` of the recording."""
-    place = _Place(finished_samples)
+def window_from(value: dict[str, Any], finished_samples: Callable[[int | None], int]) -> FinishedWindow:
+    """A window that begins where the one of its channel before it ended, so many samples into the recording."""
+    channel = None if value.get("channel") is None else _whole(value["channel"], MAX_CHANNELS)
+    place = _Place(finished_samples(channel))
     chunks = tuple(_decoded_chunk(chunk, place) for chunk in _list(value.get("chunks")))
     _require(bool(chunks), "chunks")
     resume = _object(value.get("resume"))
@@ -94,6 +100,7 @@ def window_from(value: dict[str, Any], finished_samples: int) -> FinishedWindow:
             open=place.chunk(resume.get("open"), may_be_empty=True),
             speech=None if resume.get("speech") is None else _speech(_object(resume["speech"]), place),
         ),
+        channel,
     )
 
 

@@ -34,10 +34,9 @@ _END_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Finished:
-    """What need not be done again."""
+class FinishedPass:
+    """What is finished of one pass over the recording: of one channel, or of all together."""
 
-    language: DetectedLanguage
     chunks: tuple[DecodedChunk, ...]
     after: ResumePoint
 
@@ -45,6 +44,19 @@ class Finished:
     def end_s(self) -> float:
         """Where the finished text ends in the recording."""
         return self.chunks[-1].clock.end_s
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What need not be done again, by channel; None where all channels were mixed."""
+
+    language: DetectedLanguage
+    passes: dict[int | None, FinishedPass]
+
+    @property
+    def end_s(self) -> float:
+        """Where the finished text of the last pass ends in the recording."""
+        return list(self.passes.values())[-1].end_s
 
 
 class Checkpoint:
@@ -74,25 +86,24 @@ class Checkpoint:
         self._size_bytes = 0
         self._append({**self._header, "language": {"code": language.code, "probability": language.probability}})
 
-    def append(self, chunks: Sequence[DecodedChunk], after: ResumePoint) -> None:
+    def append(self, chunks: Sequence[DecodedChunk], after: ResumePoint, channel: int | None = None) -> None:
         """A window is finished: in the file as a whole line when this returns."""
-        self._append(window_line(FinishedWindow(tuple(chunks), after)))
+        self._append(window_line(FinishedWindow(tuple(chunks), after, channel)))
 
     def _read(self, file: IO[bytes]) -> Finished | None:
-        windows: list[FinishedWindow] = []
+        passes: dict[int | None, FinishedPass] = {}
         try:
             header = file.readline(MAX_LINE_BYTES)
             language = self._language(parse(header))
             self._size_bytes = len(header)
             for line in iter(lambda: file.readline(MAX_LINE_BYTES), b""):
-                finished_samples = windows[-1].chunks[-1].clock.spans[-1][1] if windows else 0
-                windows.append(window_from(parse(line), finished_samples))
+                window = window_from(parse(line), lambda channel: _samples_of(passes.get(channel)))
+                earlier = passes[window.channel].chunks if window.channel in passes else ()
+                passes[window.channel] = FinishedPass((*earlier, *window.chunks), window.after)
                 self._size_bytes += len(line)
         except Broken:
             pass  # what came before it counts
-        if not windows:
-            return None
-        return Finished(language, tuple(chunk for window in windows for chunk in window.chunks), windows[-1].after)
+        return Finished(language, passes) if passes else None
 
     def _language(self, header: dict[str, Any]) -> DetectedLanguage:
         if any(header.get(name) != self._header[name] for name in ("format", "version", "of")):
@@ -120,6 +131,10 @@ class Checkpoint:
         self.warnings.append(
             f"The checkpoint could not be kept ({error.strerror or error}): what comes after it would be done again."
         )
+
+
+def _samples_of(finished: FinishedPass | None) -> int:
+    return finished.chunks[-1].clock.spans[-1][1] if finished else 0
 
 
 def file_identity(path: Path) -> dict[str, Any]:

@@ -36,6 +36,15 @@ class ChunkClock:
         """Where the chunk's last span ends in the recording."""
         return self.spans[-1][1] / SAMPLE_RATE_HZ
 
+    def bounds_s(self, span: int) -> tuple[float, float]:
+        """Where a span begins and ends in the recording."""
+        start, end = self.spans[span]
+        return start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ
+
+    def later(self, samples: int) -> ChunkClock:
+        """The same chunk of a recording that begins so much earlier."""
+        return ChunkClock(tuple((start + samples, end + samples) for start, end in self.spans)) if samples else self
+
     def span_at(self, packed_s: float) -> int:
         """Which span sounds at this second of the chunk (the first or last one outside it)."""
         index = bisect_right(self._packed_starts, packed_s * SAMPLE_RATE_HZ) - 1
@@ -47,9 +56,8 @@ class ChunkClock:
         Nothing mapped here ever reaches over removed silence or outside the recording.
         """
         index = self.span_at((start_s + end_s) / 2)
-        span_start, span_end = self.spans[index]
-        shift = (span_start - self._packed_starts[index]) / SAMPLE_RATE_HZ
-        low, high = span_start / SAMPLE_RATE_HZ, span_end / SAMPLE_RATE_HZ
+        shift = (self.spans[index][0] - self._packed_starts[index]) / SAMPLE_RATE_HZ
+        low, high = self.bounds_s(index)
         start = min(max(start_s + shift, low), high)
         return start, min(max(end_s + shift, start), high)
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,20 @@ from avskrift.asr.audit import audit_of
 from avskrift.asr.checkpoints import Checkpoint, Finished, file_identity
 from avskrift.asr.decoded import DecodedChunk
 from avskrift.asr.decoding import DecodedBatch, Decoder
-from avskrift.asr.language import DetectedLanguage
+from avskrift.asr.language import CLEAR, DetectedLanguage
+from avskrift.asr.meter import Meter
 from avskrift.asr.models import ResolvedModel
-from avskrift.asr.options import Progress, TranscribeOptions
+from avskrift.asr.options import MULTI, Progress, TranscribeOptions
 from avskrift.asr.reading import Misfit, Window, windows
 from avskrift.asr.words import build_segments, place_words
-from avskrift.audio import SAMPLE_RATE_HZ, AudioFile, Samples
-from avskrift.errors import Cancelled
-from avskrift.transcript import Segment, Transcript
+from avskrift.audio import SAMPLE_RATE_HZ, AudioFile, Samples, probe
+from avskrift.errors import BadOptions, Cancelled
+from avskrift.transcript import Segment, Speaker, Transcript
 
 #: Below this, the detected language is worth a word to the reader.
 UNSURE_LANGUAGE = 0.5
+#: A two-sided call has two; nobody has asked for a choir.
+MAX_SPLIT_CHANNELS = 8
 VAD = "silero-v6"
 #: Options that decide whether a recording is taken, not what is made of it.
 _LIMITS = ("max_duration_s", "max_size_bytes")
@@ -44,6 +47,17 @@ class Job:
     checkpoint: Path | None = None
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What one pass over a recording found, on the recording's clock. ``channel`` is None where all were mixed."""
+
+    channel: int | None
+    chunks: tuple[DecodedChunk, ...]
+    end_s: float
+    """Where the sound ended that could be read."""
+    warnings: tuple[str, ...]
+
+
 class Transcriber:
     """A loaded model and what it takes to use it on files, one after the other."""
 
@@ -60,51 +74,36 @@ class Transcriber:
             return self._transcribe(job, may_resume=False)
 
     def _transcribe(self, job: Job, *, may_resume: bool) -> Transcript:
-        with AudioFile(job.path, job.options.max_duration_s, job.options.max_size_bytes) as media:
-            checkpoint = self._checkpoint(job)
-            finished = checkpoint.load() if may_resume else None
-            meter = _Meter(media, job, finished)
-            meter.begin()
-            upcoming = windows(meter.blocks(), self.decoder.plan.windows, finished.after if finished else None)
-            first = next(upcoming, None)
-            language = finished.language if finished else self._language(job.options, first)
-            chunks = list(finished.chunks) if finished else []
-            if language and first:
-                if not finished:
-                    checkpoint.begin(language)
-                reading = meter.windows(chain([first], upcoming))
-                batches = self.decoder.decode(reading, job.options, language.code, job.cancel)
-                chunks += _keep(checkpoint, meter.decoded(batches))
-            meter.finish()
-            warnings = (*media.warnings, *_language_warnings(language, job.options), *checkpoint.warnings)
-            return Transcript(
-                language=language.code if language else job.options.language,
-                language_probability=language.probability if language and not job.options.language else None,
-                duration_s=media.duration_s,
-                speech_s=sum(chunk.clock.duration_samples for chunk in chunks) / SAMPLE_RATE_HZ,
-                model=self.model.name,
-                segments=_segments(chunks, job.options),
-                audit=audit_of(chunks),
-                engine=self._describe(job.options, finished),
-                warnings=warnings,
-            )
-
-    def _language(self, options: TranscribeOptions, first: Window | None) -> DetectedLanguage | None:
-        if first is None:
-            return None
-        if options.language:
-            return DetectedLanguage(options.language, 1.0)
-        return self.decoder.detect_language(first.chunks, options.home_language)
+        checkpoint = self._checkpoint(job)
+        finished = checkpoint.load() if may_resume else None
+        channels = _channels(job)
+        run = _Run(self.decoder, job, checkpoint, finished, Meter(job.on_progress, len(channels)))
+        heard = [run.listen(channel) for channel in channels]
+        language, options = run.language, job.options
+        chunks = sorted(chain.from_iterable(one.chunks for one in heard), key=lambda chunk: chunk.clock.spans)
+        warnings = chain(*(one.warnings for one in heard), _language_warnings(language, options), checkpoint.warnings)
+        return Transcript(
+            language=language.code if language else run.asked_language,
+            language_probability=language.probability if language and not run.asked_language else None,
+            duration_s=max(one.end_s for one in heard),
+            speech_s=sum(chunk.clock.duration_samples for chunk in chunks) / SAMPLE_RATE_HZ,
+            model=self.model.name,
+            segments=_segments(heard, language, options),
+            speakers=_speakers(heard),
+            engine=self._describe(options, finished),
+            warnings=tuple(dict.fromkeys(warnings)),
+            audit=audit_of(chunks),
+        )
 
     def _checkpoint(self, job: Job) -> Checkpoint:
         if job.checkpoint is None:
             return Checkpoint(None, {}, {})
         weights = file_identity(self.model.directory / "model.bin")
-        asked, plan = job.options, self.decoder.plan
+        plan = self.decoder.plan
         identity = {
             "recording": file_identity(job.path),
             "model": {"name": self.model.name, "revision": self.model.revision, **weights},
-            "options": {name: value for name, value in asdict(asked).items() if name not in _LIMITS},
+            "options": {name: value for name, value in asdict(job.options).items() if name not in _LIMITS},
             "vad": VAD,
             "versions": library_versions(),
         }
@@ -130,57 +129,90 @@ class Transcriber:
             "times": "aligned" if options.words else "estimated",
             "task": options.task,
             "beam_size": options.beam_size,
-            "vad": VAD,
+            "vad": VAD if options.vad == "default" else f"{VAD}, {options.vad}" if options.vad != "off" else "off",
             "versions": library_versions(),
+            **({"clip": list(options.clip)} if options.clip else {}),
             **resumed,
         }
 
 
-class _Meter:
-    """Says how much of the recording is finished, and ends the work when it is cancelled."""
+class _Run:
+    """The passes over one recording; they share its language, its checkpoint and its progress."""
 
-    def __init__(self, media: AudioFile, job: Job, finished: Finished | None) -> None:
-        self._media = media
+    def __init__(
+        self, decoder: Decoder, job: Job, checkpoint: Checkpoint, finished: Finished | None, meter: Meter
+    ) -> None:
+        self._decoder = decoder
         self._job = job
-        self._read_to_end = False
-        self._finished_to_s = self._given_to_s = finished.end_s if finished else 0.0
-        done = sum(chunk.clock.duration_samples for chunk in finished.chunks) if finished else 0
-        self._given_samples = self._done_samples = done
+        self._checkpoint = checkpoint
+        self._finished = finished
+        self._meter = meter
+        self.asked_language = None if job.options.language == MULTI else job.options.language
+        self.language = finished.language if finished else None
+        """Known since the first speech."""
 
-    def begin(self) -> None:
-        self._job.on_progress(Progress(self._finished_to_s, self._total_s()))
+    def listen(self, channel: int | None) -> Heard:
+        """A pass over the whole recording, or over what of it is not finished."""
+        options = self._job.options
+        finished = self._finished.passes.get(channel) if self._finished else None
+        with AudioFile(
+            self._job.path, options.max_duration_s, options.max_size_bytes, channel=channel, clip=options.clip
+        ) as media:
+            self._meter.begin(media, finished.end_s if finished else 0.0)
+            upcoming = windows(
+                self._blocks(media),
+                self._decoder.plan.windows,
+                finished.after if finished else None,
+            )
+            chunks = list(finished.chunks) if finished else []
+            chunks += self._decode(channel, upcoming)
+            self._meter.finish()
+            return Heard(
+                channel,
+                tuple(replace(chunk, clock=chunk.clock.later(media.clip_start_samples)) for chunk in chunks),
+                media.clip_start_samples / SAMPLE_RATE_HZ + media.duration_s,
+                tuple(media.warnings),
+            )
 
-    def blocks(self) -> Iterator[Samples]:
-        for block in self._media.blocks():
+    def _blocks(self, media: AudioFile) -> Iterator[Samples]:
+        for block in media.blocks():
             if self._job.cancel.is_set():
                 raise Cancelled("Transcription was cancelled.")
             yield block
-        self._read_to_end = True
+        self._meter.read_all()
 
-    def windows(self, windows: Iterable[Window]) -> Iterator[Window]:
-        for window in windows:
-            self._given_samples += sum(chunk.clock.duration_samples for chunk in window.chunks)
-            self._given_to_s = window.chunks[-1].clock.end_s
-            yield window
+    def _decode(self, channel: int | None, upcoming: Iterator[Window]) -> Iterator[DecodedChunk]:
+        first = list(islice(upcoming, 1))
+        if not first:
+            return
+        if self.language is None:
+            self.language = self._find_language(first, upcoming)
+            self._checkpoint.begin(self.language)
+        reading = self._meter.given(chain(first, upcoming))
+        batches = self._decoder.decode(reading, self._job.options, self.language.code, self._job.cancel)
+        yield from self._keep(channel, self._meter.decoded(batches))
 
-    def decoded(self, batches: Iterable[DecodedBatch]) -> Iterator[DecodedBatch]:
+    def _find_language(self, first: list[Window], upcoming: Iterator[Window]) -> DetectedLanguage:
+        """Listens to the first window of speech; to the second too, which ``first`` then has, if it is not clear."""
+        if self.asked_language:
+            return DetectedLanguage(self.asked_language, 1.0)
+        home = self._job.options.home_language
+        language = self._decoder.detect_language(first[0].chunks, home)
+        if language.probability >= CLEAR:
+            return language
+        first += islice(upcoming, 1)
+        return self._decoder.detect_language([chunk for window in first for chunk in window.chunks], home)
+
+    def _keep(self, channel: int | None, batches: Iterable[DecodedBatch]) -> Iterator[DecodedChunk]:
+        """The chunks in order of time, each window's once it is in the checkpoint."""
+        window: list[DecodedChunk] = []
         for batch in batches:
-            self._done_samples += sum(chunk.clock.duration_samples for chunk in batch.chunks)
-            self._finished_to_s = max(self._finished_to_s, self._share_finished_s())
-            self._job.on_progress(Progress(self._finished_to_s, self._total_s()))
-            yield batch
-
-    def finish(self) -> None:
-        self._job.on_progress(Progress(self._media.duration_s, self._media.duration_s))
-
-    def _share_finished_s(self) -> float:
-        """Seconds of the recording given out so far, times the share of their speech whose text is there."""
-        return self._given_to_s * self._done_samples / self._given_samples
-
-    def _total_s(self) -> float:
-        if self._read_to_end:
-            return self._media.duration_s
-        return max(self._media.duration_s, self._media.info.duration_s or 0.0, self._finished_to_s)
+            window += batch.chunks
+            if batch.completes_window:
+                window.sort(key=lambda chunk: chunk.clock.spans)
+                self._checkpoint.append(window, batch.window.after, channel)
+                yield from window
+                window = []
 
 
 def library_versions() -> dict[str, str]:
@@ -188,22 +220,42 @@ def library_versions() -> dict[str, str]:
     return {"avskrift": __version__, **{name: version(name) for name in _LIBRARIES}}
 
 
-def _keep(checkpoint: Checkpoint, batches: Iterable[DecodedBatch]) -> Iterator[DecodedChunk]:
-    """The chunks in order of time, each window's once it is in the checkpoint."""
-    window: list[DecodedChunk] = []
-    for batch in batches:
-        window += batch.chunks
-        if batch.completes_window:
-            window.sort(key=lambda chunk: chunk.clock.spans)
-            checkpoint.append(window, batch.window.after)
-            yield from window
-            window = []
+def _channels(job: Job) -> list[int | None]:
+    """One pass over all channels together, or one for each."""
+    if job.options.channels == "mix":
+        return [None]
+    count = probe(job.path).channels
+    if not 2 <= count <= MAX_SPLIT_CHANNELS:
+        raise BadOptions(
+            f"channels is split, but the recording has {count}: it works for 2 to {MAX_SPLIT_CHANNELS}. Take mix."
+        )
+    return list(range(count))
 
 
-def _segments(chunks: Iterable[DecodedChunk], options: TranscribeOptions) -> tuple[Segment, ...]:
-    placed = (place_words(chunk, aligned=options.words) for chunk in chunks)
-    segments = build_segments(chain.from_iterable(placed))
-    return tuple(segments if options.words else (replace(segment, words=()) for segment in segments))
+def _segments(
+    heard: Iterable[Heard], language: DetectedLanguage | None, options: TranscribeOptions
+) -> tuple[Segment, ...]:
+    segments = chain.from_iterable(_segments_of_pass(one, language, options) for one in heard)
+    return tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.end_s)))
+
+
+def _segments_of_pass(heard: Heard, language: DetectedLanguage | None, options: TranscribeOptions) -> Iterator[Segment]:
+    """Sentences of one pass; those in another language than the recording's say so."""
+    placed = (place_words(chunk, aligned=options.words) for chunk in heard.chunks)
+    for segment in build_segments(chain.from_iterable(placed)):
+        own = segment.language if language and segment.language != language.code else None
+        speaker = None if heard.channel is None else _speaker(heard.channel).id
+        words = segment.words if options.words else ()
+        yield replace(segment, words=words, speaker=speaker, language=own)
+
+
+def _speakers(heard: Iterable[Heard]) -> tuple[Speaker, ...]:
+    """One for each channel on which somebody speaks."""
+    return tuple(_speaker(one.channel) for one in heard if one.channel is not None and one.chunks)
+
+
+def _speaker(channel: int) -> Speaker:
+    return Speaker(f"channel-{channel + 1}", f"Channel {channel + 1}")
 
 
 def _language_warnings(language: DetectedLanguage | None, options: TranscribeOptions) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def line_of(window: Window) -> dict[str, Any]:
 
 def written_and_read(window: Window) -> ResumePoint:
     line = json.dumps(line_of(window)).encode() + b"\n"
-    return window_from(parse(line), window.chunks[0].clock.spans[0][0]).after
+    return window_from(parse(line), lambda _: window.chunks[0].clock.spans[0][0]).after
 
 
 def described(found: Iterable[Window]) -> list[tuple[list[bytes], dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from avskrift.asr.decoded import AlignedWord
 from avskrift.asr.packing import Chunk
 from avskrift.asr.vad import SpeechSpan
-from avskrift.asr.words import MAX_SILENCE_S, build_segments, place_words
+from avskrift.asr.words import MAX_SILENCE_S, MIN_WORD_S, build_segments, place_words
 from avskrift.audio import SAMPLE_RATE_HZ
 from avskrift.transcript import Segment
 from tests.asr.decoded_samples import decoded
@@ -59,6 +60,24 @@ def test_no_segment_reaches_over_removed_silence() -> None:
     assert segments[1].start_s >= 60
 
 
+def test_words_without_time_of_their_own_get_some() -> None:
+    """Alignment gives digits and symbols no time now and then, also several in a row at the very end."""
+    times = [word(" kostar", 1.0, 1.5), word(" 500", 1.5, 1.5), word(" %", 2.0, 2.0), word(" 3", 2.0, 2.0)]
+    (segment,) = segments_of(Chunk((speech(7, 2),)), *times)
+    assert [spoken.text for spoken in segment.words] == ["kostar", "500", "%", "3"]
+    assert all(spoken.end_s - spoken.start_s >= MIN_WORD_S - 1e-9 for spoken in segment.words)
+    assert segment.words[-1].end_s == pytest.approx(9)
+
+
+def test_another_language_begins_another_segment() -> None:
+    swedish, english = Chunk((speech(0, 2),)), Chunk((speech(2, 2),))
+    placed = [
+        *place_words(decoded(swedish, word(" hej", 0.5, 1.0))),
+        *place_words(replace(decoded(english, word(" hello", 0.1, 0.5)), language="en")),
+    ]
+    assert [(segment.text, segment.language) for segment in build_segments(placed)] == [("hej", "sv"), ("hello", "en")]
+
+
 def test_a_pause_is_not_given_to_the_word_before_it() -> None:
     chunk = Chunk((speech(0, 10),))
     words = [word(f" w{n}", n * 0.3, n * 0.3 + 0.3) for n in range(5)]
@@ -82,7 +101,7 @@ def test_any_alignment_gives_words_in_order_within_speech(
     placed = [spoken for segment in segments for spoken in segment.words]
     assert [spoken.text for spoken in placed] == [aligned.text.strip() for aligned in words]
     for left, right in pairwise(placed):
-        assert left.start_s <= left.end_s <= right.start_s <= right.end_s
+        assert left.start_s < left.end_s <= right.start_s < right.end_s
     for segment in segments:
         assert all(right.start_s - left.end_s <= MAX_SILENCE_S for left, right in pairwise(segment.words))
     assert placed[0].start_s >= spans[0].start / SAMPLE_RATE_HZ - 1e-6

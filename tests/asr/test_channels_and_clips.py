@@ -1,0 +1,138 @@
+"""A recording channel by channel, or only a part of it, on one clock. Doubles stand for the two networks only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avskrift.asr import vad
+from avskrift.asr.options import TranscribeOptions
+from avskrift.audio import SAMPLE_RATE_HZ, Samples
+from avskrift.errors import BadOptions, Cancelled
+from avskrift.transcript import Segment, Transcript
+from tests.asr.scripted_transcriber import (
+    Bench,
+    LoudnessNetwork,
+    as_uninterrupted,
+    make_bench,
+    resumed_at,
+    write_flac,
+)
+
+SPLIT = TranscribeOptions(language="sv", channels="split")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def network() -> Iterator[LoudnessNetwork]:
+    network = LoudnessNetwork()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vad, "get_vad_model", lambda: network)
+        yield network
+
+
+def turns(*bounds_s: tuple[float, float], length_s: float = 130) -> Samples:
+    """Noise between these seconds, silence elsewhere."""
+    sound = np.zeros(round(length_s * SAMPLE_RATE_HZ), np.float32)
+    for start_s, end_s in bounds_s:
+        start, end = round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ)
+        sound[start:end] = np.random.default_rng(start).uniform(-0.2, 0.2, end - start)
+    return sound
+
+
+@pytest.fixture(scope="module")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two who take turns, and once talk at the same time; each turn fills more than half a chunk."""
+    folder = tmp_path_factory.mktemp("call")
+    left = turns((1, 20), (41, 60), (81, 100))
+    right = turns((21, 40), (50, 69), (101, 120))
+    return write_flac(folder / "call.flac", left, right)
+
+
+@pytest.fixture
+def bench(call: Path, tmp_path: Path) -> Bench:
+    bench = make_bench(call, tmp_path)
+    bench.options = SPLIT
+    return bench
+
+
+def starts_of(transcript: Transcript) -> list[float]:
+    return [segment.start_s for segment in transcript.segments]
+
+
+def said_by(transcript: Transcript, speaker: str) -> list[Segment]:
+    return [segment for segment in transcript.segments if segment.speaker == speaker]
+
+
+def test_each_channel_is_a_speaker_and_turns_come_in_order_of_time(bench: Bench) -> None:
+    transcript = bench.transcribe()
+    assert [(speaker.id, speaker.name) for speaker in transcript.speakers] == [
+        ("channel-1", "Channel 1"),
+        ("channel-2", "Channel 2"),
+    ]
+    assert starts_of(transcript) == sorted(starts_of(transcript))
+    assert [round(segment.start_s / 20) for segment in said_by(transcript, "channel-1")] == [0, 2, 4]
+    assert [round(segment.start_s / 20 - 0.5) for segment in said_by(transcript, "channel-2")] == [1, 2, 5]
+    assert transcript.duration_s == 130
+
+
+def test_progress_over_two_channels_is_that_of_one_recording(bench: Bench) -> None:
+    bench.transcribe()
+    done = [progress.done_s for progress in bench.seen]
+    assert done == sorted(done)
+    assert {progress.total_s for progress in bench.seen} == {130}
+    assert done[-1] == 130
+    assert any(0 < seconds < 65 for seconds in done), "the first channel is half of it"
+
+
+@pytest.mark.parametrize("kept", [2, 3, 4])
+def test_a_split_recording_is_resumed_within_its_channel(bench: Bench, kept: int) -> None:
+    """Each channel gives a window of two chunks and one more."""
+    whole = bench.transcribe()
+    lines = bench.lines()
+    assert len(lines) == 5
+    bench.checkpoint.write_bytes(b"".join(lines[:kept]))
+    resumed = bench.transcribe()
+    assert resumed_at(resumed)
+    assert as_uninterrupted(resumed) == whole
+    assert len(bench.decoder.decoded) == 6 - [2, 3, 5][kept - 2]
+
+
+def test_a_channel_on_which_nobody_speaks_is_no_speaker(tmp_path: Path) -> None:
+    bench = make_bench(write_flac(tmp_path / "half.flac", turns(), turns((1, 20))), tmp_path)
+    bench.options = SPLIT
+    transcript = bench.transcribe()
+    assert [speaker.id for speaker in transcript.speakers] == ["channel-2"]
+    assert {segment.speaker for segment in transcript.segments} == {"channel-2"}
+
+
+def test_one_channel_cannot_be_split(tmp_path: Path) -> None:
+    bench = make_bench(write_flac(tmp_path / "mono.flac", turns((1, 20))), tmp_path)
+    bench.options = SPLIT
+    with pytest.raises(BadOptions, match="the recording has 1"):
+        bench.transcribe()
+
+
+def test_a_cancelled_channel_ends_all(bench: Bench) -> None:
+    bench.decoder.after_batch = bench.cancel.set
+    with pytest.raises(Cancelled):
+        bench.transcribe()
+
+
+def test_a_clip_is_told_on_the_clock_of_the_whole_recording(bench: Bench) -> None:
+    bench.options = TranscribeOptions(language="sv", clip=(41.0, 75.0))
+    transcript = bench.transcribe()
+    assert starts_of(transcript)[0] == pytest.approx(41.1, abs=0.5)
+    assert all(41 <= segment.start_s <= segment.end_s <= 75 for segment in transcript.segments)
+    assert transcript.duration_s == 75
+    assert transcript.engine["clip"] == [41.0, 75.0]
+    assert bench.seen[-1].done_s == bench.seen[-1].total_s == 34
+
+
+def test_a_clip_is_resumed(bench: Bench) -> None:
+    bench.options = TranscribeOptions(language="sv", clip=(15.0, None))
+    whole = bench.transcribe()
+    bench.checkpoint.write_bytes(b"".join(bench.lines()[:2]))
+    assert as_uninterrupted(bench.transcribe()) == whole
