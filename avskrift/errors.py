@@ -6,7 +6,10 @@ what to do about it. The codes of :data:`JOB_ERROR_CODES` are those a job can en
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from avskrift.transcript import Transcript
 
 
 class AvskriftError(Exception):
@@ -86,9 +89,10 @@ class WorkerCrashed(AvskriftError):
 
 
 class Cancelled(AvskriftError):
-    """The caller asked for the work to stop."""
+    """The caller asked for the work to stop. ``partial`` is what was finished by then, where there is something."""
 
     code = "cancelled"
+    partial: Transcript | None = None
 
 
 class ConfigurationError(AvskriftError):

@@ -22,7 +22,7 @@ from types import TracebackType
 from avskrift.asr import models
 from avskrift.asr.options import EngineConfig, EngineInfo, Progress, TranscribeOptions
 from avskrift.asr.process import Message, WorkerProcess
-from avskrift.errors import Cancelled, WorkerCrashed, error_from_code
+from avskrift.errors import AvskriftError, Cancelled, WorkerCrashed, error_from_code
 from avskrift.transcript import Transcript
 
 __all__ = ["Engine", "EngineConfig", "EngineInfo", "Progress", "TranscribeOptions"]
@@ -77,8 +77,8 @@ class Engine:
         overwritten.
 
         Raises ``UnsupportedMedia``, ``NoAudioStream``, ``TooLong``, ``TooLarge``, ``BadOptions``,
-        ``ModelUnavailable``, ``WorkerCrashed`` and, once ``cancel`` is set, ``Cancelled``. ``on_progress`` is called
-        from this thread.
+        ``ModelUnavailable``, ``WorkerCrashed`` and, once ``cancel`` is set, ``Cancelled`` with what was finished as
+        its ``partial`` transcript. ``on_progress`` is called from this thread.
         """
         options = options or TranscribeOptions()
         options.validate()
@@ -177,7 +177,7 @@ class Engine:
                     "The next file starts a new one; if the same file does it again, it is too big or too broken."
                 )
             if message["event"] == "error":
-                raise _Answered(error_from_code(message["code"], message["message"]))
+                raise _Answered(_reported(message))
             if kill_at is None or message["event"] == "transcript":
                 return message
 
@@ -190,6 +190,13 @@ class Engine:
         worker, self._worker, self._info = self._worker, None, None
         if worker:
             worker.kill()
+
+
+def _reported(message: Message) -> AvskriftError:
+    error = error_from_code(message["code"], message["message"])
+    if isinstance(error, Cancelled) and message.get("partial"):
+        error.partial = Transcript.from_dict(message["partial"])
+    return error
 
 
 class _Answered(Exception):

@@ -78,14 +78,26 @@ class Transcriber:
         finished = checkpoint.load() if may_resume else None
         channels = _channels(job)
         run = _Run(self.decoder, job, checkpoint, finished, Meter(job.on_progress, len(channels)))
-        heard = [run.listen(channel) for channel in channels]
-        language, options = run.language, job.options
+        try:
+            for channel in channels:
+                run.listen(channel)
+        except Cancelled as cancelled:
+            partial = self._put_together(run, finished)
+            cancelled.partial = replace(partial, warnings=(*partial.warnings, _cut_short(partial)))
+            raise
+        return self._put_together(run, finished)
+
+    def _put_together(self, run: _Run, finished: Finished | None) -> Transcript:
+        """Of what has been heard so far: whole sentences or not, it is in order and has its times."""
+        heard, language, options = run.heard, run.language, run.job.options
         chunks = sorted(chain.from_iterable(one.chunks for one in heard), key=lambda chunk: chunk.clock.spans)
-        warnings = chain(*(one.warnings for one in heard), _language_warnings(language, options), checkpoint.warnings)
+        warnings = chain(
+            *(one.warnings for one in heard), _language_warnings(language, options), run.checkpoint.warnings
+        )
         return Transcript(
             language=language.code if language else run.asked_language,
             language_probability=language.probability if language and not run.asked_language else None,
-            duration_s=max(one.end_s for one in heard),
+            duration_s=max((one.end_s for one in heard), default=0.0),
             speech_s=sum(chunk.clock.duration_samples for chunk in chunks) / SAMPLE_RATE_HZ,
             model=self.model.name,
             segments=_segments(heard, language, options),
@@ -142,21 +154,23 @@ class _Run:
     def __init__(
         self, decoder: Decoder, job: Job, checkpoint: Checkpoint, finished: Finished | None, meter: Meter
     ) -> None:
+        self.job = job
+        self.checkpoint = checkpoint
+        self.heard: list[Heard] = []
+        """Passes in order; the last one may be cut short."""
         self._decoder = decoder
-        self._job = job
-        self._checkpoint = checkpoint
         self._finished = finished
         self._meter = meter
         self.asked_language = None if job.options.language == MULTI else job.options.language
         self.language = finished.language if finished else None
         """Known since the first speech."""
 
-    def listen(self, channel: int | None) -> Heard:
+    def listen(self, channel: int | None) -> None:
         """A pass over the whole recording, or over what of it is not finished."""
-        options = self._job.options
+        options = self.job.options
         finished = self._finished.passes.get(channel) if self._finished else None
         with AudioFile(
-            self._job.path, options.max_duration_s, options.max_size_bytes, channel=channel, clip=options.clip
+            self.job.path, options.max_duration_s, options.max_size_bytes, channel=channel, clip=options.clip
         ) as media:
             self._meter.begin(media, finished.end_s if finished else 0.0)
             upcoming = windows(
@@ -165,18 +179,16 @@ class _Run:
                 finished.after if finished else None,
             )
             chunks = list(finished.chunks) if finished else []
-            chunks += self._decode(channel, upcoming)
-            self._meter.finish()
-            return Heard(
-                channel,
-                tuple(replace(chunk, clock=chunk.clock.later(media.clip_start_samples)) for chunk in chunks),
-                media.clip_start_samples / SAMPLE_RATE_HZ + media.duration_s,
-                tuple(media.warnings),
-            )
+            try:
+                for chunk in self._decode(channel, upcoming):
+                    chunks.append(chunk)
+                self._meter.finish()
+            finally:
+                self.heard.append(_heard(channel, chunks, media))
 
     def _blocks(self, media: AudioFile) -> Iterator[Samples]:
         for block in media.blocks():
-            if self._job.cancel.is_set():
+            if self.job.cancel.is_set():
                 raise Cancelled("Transcription was cancelled.")
             yield block
         self._meter.read_all()
@@ -187,16 +199,16 @@ class _Run:
             return
         if self.language is None:
             self.language = self._find_language(first, upcoming)
-            self._checkpoint.begin(self.language)
+            self.checkpoint.begin(self.language)
         reading = self._meter.given(chain(first, upcoming))
-        batches = self._decoder.decode(reading, self._job.options, self.language.code, self._job.cancel)
+        batches = self._decoder.decode(reading, self.job.options, self.language.code, self.job.cancel)
         yield from self._keep(channel, self._meter.decoded(batches))
 
     def _find_language(self, first: list[Window], upcoming: Iterator[Window]) -> DetectedLanguage:
         """Listens to the first window of speech; to the second too, which ``first`` then has, if it is not clear."""
         if self.asked_language:
             return DetectedLanguage(self.asked_language, 1.0)
-        home = self._job.options.home_language
+        home = self.job.options.home_language
         language = self._decoder.detect_language(first[0].chunks, home)
         if language.probability >= CLEAR:
             return language
@@ -210,7 +222,7 @@ class _Run:
             window += batch.chunks
             if batch.completes_window:
                 window.sort(key=lambda chunk: chunk.clock.spans)
-                self._checkpoint.append(window, batch.window.after, channel)
+                self.checkpoint.append(window, batch.window.after, channel)
                 yield from window
                 window = []
 
@@ -218,6 +230,18 @@ class _Run:
 def library_versions() -> dict[str, str]:
     """Of the libraries that decide the output."""
     return {"avskrift": __version__, **{name: version(name) for name in _LIBRARIES}}
+
+
+def _cut_short(partial: Transcript) -> str:
+    end_s = partial.segments[-1].end_s if partial.segments else 0.0
+    return f"It was cancelled: the text ends at {end_s:.1f} s."
+
+
+def _heard(channel: int | None, chunks: Iterable[DecodedChunk], media: AudioFile) -> Heard:
+    """A pass's chunks, moved from the clip's clock onto the recording's."""
+    shift = media.clip_start_samples
+    shifted = tuple(replace(chunk, clock=chunk.clock.later(shift)) for chunk in chunks)
+    return Heard(channel, shifted, shift / SAMPLE_RATE_HZ + media.duration_s, tuple(media.warnings))
 
 
 def _channels(job: Job) -> list[int | None]:

@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from avskrift.errors import AvskriftError, InternalError
+from avskrift.errors import AvskriftError, Cancelled, InternalError
 
 _PR_SET_PDEATHSIG = 1
 
@@ -127,6 +127,9 @@ def _serve(transcriber: Any, inbox: Inbox, outbox: Outbox) -> None:
         options = TranscribeOptions.from_dict(command["options"])
         checkpoint = Path(command["checkpoint"]) if command["checkpoint"] else None
         transcript = transcriber.transcribe(Job(Path(command["path"]), options, report, inbox.cancel, checkpoint))
+    except Cancelled as cancelled:
+        partial = cancelled.partial.to_dict() if cancelled.partial else None
+        outbox.send("error", code=cancelled.code, message=cancelled.message, partial=partial)
     except AvskriftError as error:
         outbox.send_error(error)
     except MemoryError:

@@ -115,10 +115,32 @@ def test_one_channel_cannot_be_split(tmp_path: Path) -> None:
         bench.transcribe()
 
 
-def test_a_cancelled_channel_ends_all(bench: Bench) -> None:
-    bench.decoder.after_batch = bench.cancel.set
-    with pytest.raises(Cancelled):
+def test_what_was_finished_before_a_cancel_is_a_transcript(bench: Bench) -> None:
+    """Cancelled in the second channel, after its first window."""
+    whole = bench.transcribe()
+
+    def cancel_in_the_second_channel() -> None:
+        if len(bench.decoder.decoded) == 5:
+            bench.cancel.set()
+
+    bench.checkpoint.unlink()
+    bench.decoder.after_batch = cancel_in_the_second_channel
+    with pytest.raises(Cancelled) as cancelled:
         bench.transcribe()
+    partial = cancelled.value.partial
+    assert partial
+    assert said_by(partial, "channel-1") == said_by(whole, "channel-1")
+    assert said_by(partial, "channel-2") == said_by(whole, "channel-2")[:2]
+    assert "cancelled" in partial.warnings[-1]
+    assert Transcript.from_dict(partial.to_dict()).text == partial.text
+
+
+def test_cancelled_before_anything_was_finished_leaves_an_empty_transcript(bench: Bench) -> None:
+    bench.cancel.set()
+    with pytest.raises(Cancelled) as cancelled:
+        bench.transcribe()
+    assert cancelled.value.partial
+    assert cancelled.value.partial.segments == ()
 
 
 def test_a_clip_is_told_on_the_clock_of_the_whole_recording(bench: Bench) -> None:
