@@ -138,6 +138,7 @@ class Transcriber:
             "threads": plan.threads,
             "batch": plan.batch,
             "revision": self.model.revision,
+            "style": self.model.style,
             "times": "aligned" if options.words else "estimated",
             "task": options.task,
             "beam_size": options.beam_size,
