@@ -7,10 +7,14 @@ goes past rich altogether (``typer.echo``). A progress column does not ask its c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from avskrift.errors import AvskriftError
+from avskrift.errors import AvskriftError, BadOptions
 
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -34,3 +38,12 @@ def show_table(table: Table) -> None:
 def complain(error: AvskriftError) -> None:
     """One line: the stable code and the sentence."""
     err.print(f"avskrift: {error.code}: {error.message}", style="red")
+
+
+@contextmanager
+def as_usage_error() -> Iterator[None]:
+    """Options that cannot be honoured end a command as wrong usage does (exit status 2)."""
+    try:
+        yield
+    except BadOptions as error:
+        raise typer.BadParameter(error.message) from error

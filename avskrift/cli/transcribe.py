@@ -7,17 +7,19 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from avskrift.asr import models
-from avskrift.asr.engine import Engine, EngineConfig, Progress, TranscribeOptions
-from avskrift.cli.terminal import complain, err
+from avskrift.asr.engine import Engine, EngineConfig, EngineInfo, TranscribeOptions
+from avskrift.asr.glossary import read_glossary
+from avskrift.cli import transcribe_options as cli
+from avskrift.cli.progress import progress_bar
+from avskrift.cli.terminal import as_usage_error, complain, err
+from avskrift.clip import parse_clip
 from avskrift.errors import AvskriftError, BadOptions
 from avskrift.formats import FORMATS, check_formats, write
 from avskrift.formats.files import (
@@ -31,7 +33,6 @@ from avskrift.formats.files import (
 from avskrift.transcript import Transcript
 
 STDIN = "-"
-DEFAULT_FORMATS = ("txt", "srt", "json")
 EXIT_SOME_FAILED = 1
 
 _HELP = """Transcribe recordings on this machine: audio or video, files, folders, or - for standard input.
@@ -45,10 +46,16 @@ is transcribed to standard output. Files that exist are kept.
 
   avskrift transcribe recordings/ --format srt --format vtt --output-dir subtitles
 
+  avskrift transcribe council.mp4 --language sv --style verbatim --glossary names.txt --clip 10:00-12:00
+
+  avskrift transcribe call.wav --language auto --home-language sv --channels split
+
+  avskrift transcribe lecture.m4a --model large-v3 --language multi
+
+  avskrift transcribe intervju.mp3 --model medium --language sv --task translate
+
   cat talk.ogg | avskrift transcribe - > talk.txt
 """
-
-_FORMATS_HELP = f"{', '.join(FORMATS)}; repeat it for several. Default: {', '.join(DEFAULT_FORMATS)} (for -: txt)."
 
 
 def register(app: typer.Typer) -> None:
@@ -67,45 +74,79 @@ class Request:
 
 
 def transcribe(
-    inputs: Annotated[list[str], typer.Argument(metavar="FILE|DIR|-...", help="Recordings, folders of them, or -.")],
-    language: Annotated[str, typer.Option("--language", "-l", help="Code such as sv or en; auto detects it.")] = "auto",
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="See `avskrift models list`. Default: kb-whisper-small if it can be had, else base."
-        ),
-    ] = None,
-    beam_size: Annotated[int, typer.Option("--beam-size", help="1 is fastest; 5 is a little better.")] = 1,
-    formats: Annotated[list[str] | None, typer.Option("--format", "-f", help=_FORMATS_HELP)] = None,
-    output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", "-o", help="Where to write, instead of beside each recording.")
-    ] = None,
-    words: Annotated[
-        bool, typer.Option("--words", help="Word times in json even where no subtitle format asks for them.")
-    ] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", help="CPU threads. Default: every core.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write files anew that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    inputs: cli.Inputs,
+    language: cli.Language = "auto",
+    home_language: cli.HomeLanguage = None,
+    task: cli.Task = "transcribe",
+    prompt: cli.Prompt = None,
+    hotwords: cli.Hotwords = None,
+    glossary: cli.Glossary = None,
+    clip: cli.Clip = None,
+    channels: cli.Channels = "mix",
+    vad: cli.Vad = "default",
+    formats: cli.Formats = None,
+    output_dir: cli.OutputDir = None,
+    words: cli.Words = False,
+    force: cli.Force = False,
+    quiet: cli.Quiet = False,
+    model: cli.Model = None,
+    style: cli.Style = "standard",
+    beam_size: cli.BeamSize = 1,
+    device: cli.Device = "auto",
+    compute_type: cli.ComputeType = "default",
+    threads: cli.Threads = None,
+    batch: cli.Batch = None,
+    memory: cli.Memory = None,
 ) -> None:
-    wanted = tuple(dict.fromkeys(formats or (("txt",) if inputs == [STDIN] and not output_dir else DEFAULT_FORMATS)))
-    with _as_usage_error():
-        check_formats(wanted)
+    with as_usage_error():
+        wanted = _formats_of(formats, words, to_stdout=inputs == [STDIN] and not output_dir)
         options = TranscribeOptions(
             language=None if language == "auto" else language,
+            home_language=home_language,
+            task=task,
             beam_size=beam_size,
             words=words or any(FORMATS[name].is_subtitle for name in wanted),
+            prompt=prompt,
+            hotwords=hotwords,
+            glossary=read_glossary(glossary) if glossary else (),
+            vad=vad,
+            clip=parse_clip(clip) if clip else None,
+            channels=channels,
         )
-        options.validate()
-        EngineConfig(model=model or models.FALLBACK_MODEL, device=device, threads=threads).validate()
+        config = EngineConfig(
+            model=model or models.PREFERRED_MODEL,
+            style=style,
+            device=device,
+            compute_type=compute_type,
+            threads=threads,
+            batch=batch,
+            memory_mb=memory,
+        )
+        _require_possible(config, options)
     request = Request(options, wanted, force, quiet)
-    open_engine = _engine_opener(model, device, threads, quiet)
+    open_engine = _engine_opener(config, is_default=model is None, quiet=quiet)
     if STDIN in inputs:
         _transcribe_stdin(inputs, output_dir, request, open_engine)
     else:
-        with _as_usage_error():
+        with as_usage_error():
             planned = plan_outputs(find_recordings([Path(name) for name in inputs], output_dir), wanted)
         _transcribe_all(planned, request, open_engine)
+
+
+def _formats_of(asked: list[str] | None, words: bool, *, to_stdout: bool) -> tuple[str, ...]:
+    formats = tuple(dict.fromkeys(asked or (("txt",) if to_stdout else cli.DEFAULT_FORMATS)))
+    check_formats(formats)
+    if words and "json" not in formats:
+        raise BadOptions("--words is for json, which is not among the formats: add --format json, or leave it out.")
+    return formats
+
+
+def _require_possible(config: EngineConfig, options: TranscribeOptions) -> None:
+    """Raise ``BadOptions`` for whatever is known before a model is loaded."""
+    config.validate()
+    options.validate()
+    models.require_style(config.model, config.style)
+    models.fitted(options, config.model)
 
 
 def _transcribe_stdin(
@@ -159,25 +200,37 @@ def _files_to_write(plan: PlannedOutput, request: Request) -> dict[str, Path]:
     return {name: file for name, file in plan.files.items() if name not in kept}
 
 
-def _engine_opener(model: str | None, device: str, threads: int | None, quiet: bool) -> Callable[[], Engine]:
+def _engine_opener(config: EngineConfig, *, is_default: bool, quiet: bool) -> Callable[[], Engine]:
     """An engine with its model loaded, made only once it is known that there is work for it."""
 
     def open_engine() -> Engine:
-        chosen = models.DefaultModel(model) if model else models.default_model()
+        chosen = models.DefaultModel(config.model)
+        if is_default:
+            chosen = models.default_model(config.models_dir, config.style)
         if chosen.notice and not quiet:
             err.print(chosen.notice, style="yellow")
-        engine = Engine(EngineConfig(model=chosen.name, device=device, threads=threads))
+        engine = Engine(replace(config, model=chosen.name))
         info = engine.start()
         if not quiet:
-            err.print(f"Model {info.model} on {info.device} ({info.compute_type}), ready in {info.load_s:.1f} s.")
+            err.print(
+                f"{_named(info, chosen.name)} on {info.device} ({info.compute_type}), ready in {info.load_s:.1f} s."
+            )
         return engine
 
     return open_engine
 
 
+def _named(info: EngineInfo, name: str) -> str:
+    """The model, with its commit where the name does not say which one it is."""
+    follows_branch = info.style != "standard" or ("/" in name and info.revision is not None)
+    details = [info.style] if info.style != "standard" else []
+    details += [f"revision {info.revision}"] if follows_branch and info.revision else []
+    return f"Model {info.model}" + (f" ({', '.join(details)})" if details else "")
+
+
 def _transcribe_one(engine: Engine, path: Path, request: Request) -> Transcript:
     began = time.monotonic()
-    with _progress_bar(_shown(path), request.quiet) as report:
+    with progress_bar(_shown(path), request.quiet) as report:
         transcript = engine.transcribe(path, request.options, report)
     if not request.quiet:
         for warning in transcript.warnings:
@@ -193,25 +246,6 @@ def _summary(path: Path, transcript: Transcript, took_s: float) -> str:
         language += f" ({transcript.language_probability:.2f})"
     said = f"{transcript.word_count} words" if transcript.segments else "no speech"
     return f"{_shown(path)}: {transcript.duration_s:.1f} s, {language}, {said}, in {took_s:.1f} s ({speed:.1f}x)"
-
-
-@contextmanager
-def _progress_bar(name: str, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Bar(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda progress: bar.update(task, completed=progress.done_s, total=progress.total_s)
-
-
-@contextmanager
-def _as_usage_error() -> Iterator[None]:
-    try:
-        yield
-    except BadOptions as error:
-        raise typer.BadParameter(error.message) from error
 
 
 def _say_path(path: Path, request: Request) -> None:

@@ -34,6 +34,12 @@ def test_the_list_names_every_model_and_those_in_the_folder(environment: dict[st
     assert {"base", "kb-whisper-small", "kb-whisper-large", "our-own"} <= set(rows)
     assert " no " in rows["kb-whisper-small"]
     assert " yes " in rows["our-own"]
+    for word in ("kb-whisper ", "Swedish", "487", "standard, subtitle, verbatim", "unknown"):
+        assert word in rows["kb-whisper-small"]
+    for name, family in (("large-v3", "whisper"), ("distil-large-v3", "distil"), ("large-v3-turbo", "turbo")):
+        assert rows[name].split()[1] == family
+        assert "subtitle" not in rows[name]
+    assert "English" in rows["distil-small.en"]
 
 
 @pytest.mark.skipif(not embedded.is_installed(), reason="the base-model extra is not installed")
@@ -50,3 +56,9 @@ def test_pulling_what_cannot_be_had_fails_with_a_sentence(environment: dict[str,
     assert done.returncode == 1
     assert "model_unavailable" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_pulling_a_style_that_the_model_lacks_is_a_usage_error(environment: dict[str, str]) -> None:
+    done = avskrift(environment, "pull", "large-v3", "--style", "verbatim")
+    assert done.returncode == 2
+    assert "kb-whisper-small" in done.stderr

@@ -8,11 +8,18 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from avskrift.asr import embedded
+from avskrift.asr.engine import EngineConfig, EngineInfo, Progress, TranscribeOptions
+from avskrift.cli import app
+from avskrift.cli import transcribe as command
+from avskrift.transcript import Transcript
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 ENGLISH = "welcome to the meeting"
@@ -30,6 +37,10 @@ def avskrift(*arguments: str | Path, stdin: bytes = b"") -> subprocess.Completed
 
 def transcribe(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return avskrift("transcribe", "--model", "base", "--device", "cpu", *arguments, stdin=stdin)
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["transcribe", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -120,13 +131,32 @@ def test_a_recording_in_a_folder_that_is_read_only_is_pointed_elsewhere(talk: Pa
         ["--device", "tpu"],
         ["--threads", "0"],
         ["--no-such-option"],
+        ["--language", "en", "--home-language", "sv"],
+        ["--home-language", "svenska"],
+        ["--task", "summarize"],
+        ["--prompt", " "],
+        ["--glossary", "no-such-glossary.txt"],
+        ["--clip", "12:00-10:00"],
+        ["--clip", "noon"],
+        ["--channels", "left"],
+        ["--vad", "loud"],
+        ["--style", "poetic"],
+        ["--style", "verbatim"],
+        ["--compute-type", "int4"],
+        ["--batch", "0"],
+        ["--memory", "0"],
+        ["--memory", "900", "--device", "cuda"],
+        ["--model", "turbo", "--task", "translate"],
+        ["--model", "distil-large-v3", "--language", "sv"],
+        ["--model", "small.en", "--language", "multi"],
+        ["--words", "--format", "srt"],
         ["no-such-file.mp3"],
         ["-"],
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(talk: Path, arguments: list[str]) -> None:
-    done = transcribe(talk, *arguments)
-    assert done.returncode == 2, done.stderr.decode()
+    done = run("--model", "base", talk, *arguments)
+    assert done.exit_code == 2, done.output
     assert list(talk.parent.iterdir()) == [talk]
 
 
@@ -146,3 +176,80 @@ def test_help_loads_nothing_heavy() -> None:
     assert "heavy: set()" in done.stdout
     for option in ("--language", "--model", "--beam-size", "--format", "--output-dir", "--words", "--device"):
         assert option in done.stdout
+    for panel in ("What is said", "What is listened to", "What is written", "Model and machine"):
+        assert panel in done.stdout
+    assert "223 tokens" in " ".join(done.stdout.replace("│", " ").split())
+
+
+class Engines:
+    """Stands for the engine: what each was made of, and what it was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.configs: list[EngineConfig] = []
+        self.asked: list[TranscribeOptions] = []
+        monkeypatch.setattr(command, "Engine", self._open)
+
+    def _open(self, config: EngineConfig) -> Engines:
+        self.configs.append(config)
+        return self
+
+    def __enter__(self) -> Engines:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def start(self) -> EngineInfo:
+        style = self.configs[-1].style
+        return EngineInfo(self.configs[-1].model, "cpu", "int8", 0.1, revision="5f", style=style)
+
+    def transcribe(self, path: Path, options: TranscribeOptions, report: Callable[[Progress], None]) -> Transcript:
+        self.asked.append(options)
+        report(Progress(1.0, 2.0))
+        return Transcript("sv", 2.0, 1.0, "kb-whisper-small")
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
+    return Engines(monkeypatch)
+
+
+def test_every_option_reaches_the_engine(engines: Engines, talk: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("# places\nHallonbergen\n\n  Kista  \n")
+    speech = ["--language", "multi", "--home-language", "sv", "--task", "translate", "--prompt", "Protokoll"]
+    recording = ["--clip", "0:05-0:10.5", "--channels", "split", "--vad", "sensitive"]
+    model = ["--model", "kb-whisper-small", "--style", "verbatim", "--beam-size", "5"]
+    machine = ["--device", "cpu", "--compute-type", "float32", "--threads", "2", "--batch", "3", "--memory", "900"]
+    terms = ["--hotwords", "Solna", "--glossary", names]
+    done = run(talk, *speech, *terms, *recording, *model, *machine, "--format", "json")
+    assert done.exit_code == 0, done.output
+    assert engines.asked == [
+        TranscribeOptions(
+            language="multi",
+            home_language="sv",
+            task="translate",
+            beam_size=5,
+            words=False,
+            prompt="Protokoll",
+            hotwords="Solna",
+            glossary=("Hallonbergen", "Kista"),
+            vad="sensitive",
+            clip=(5.0, 10.5),
+            channels="split",
+        )
+    ]
+    assert engines.configs == [
+        EngineConfig("kb-whisper-small", "verbatim", "cpu", "float32", threads=2, batch=3, memory_mb=900)
+    ]
+
+
+def test_options_left_out_are_the_engines_defaults(engines: Engines, talk: Path) -> None:
+    assert run(talk, "--model", "base").exit_code == 0
+    assert engines.asked == [TranscribeOptions()]
+    assert engines.configs == [EngineConfig()]
+
+
+def test_a_style_takes_the_model_that_has_it_and_says_which_commit(engines: Engines, talk: Path) -> None:
+    done = run(talk, "--style", "subtitle")
+    assert engines.configs[0].model == "kb-whisper-small"
+    assert "Model kb-whisper-small (subtitle, revision 5f) on cpu (int8)" in done.stderr

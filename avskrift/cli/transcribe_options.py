@@ -1,0 +1,146 @@
+"""The options of `avskrift transcribe`, grouped as its help shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avskrift.asr.options import (
+    CHANNEL_MODES,
+    COMPUTE_TYPES,
+    DEVICES,
+    MAX_CONTEXT_TOKENS,
+    MULTI,
+    STYLES,
+    TASKS,
+    VAD_MODES,
+)
+from avskrift.clip import FORMS
+from avskrift.formats import FORMATS
+
+DEFAULT_FORMATS = ("txt", "srt", "json")
+
+_SPEECH, _RECORDING, _OUTPUT, _MODEL = "What is said", "What is listened to", "What is written", "Model and machine"
+_FORMATS_HELP = f"{', '.join(FORMATS)}; repeat it for several. Default: {', '.join(DEFAULT_FORMATS)} (for -: txt)."
+_ROOM = f"prompt, hotwords and glossary share the {MAX_CONTEXT_TOKENS} tokens (224 with their mark) that Whisper has"
+
+Inputs = Annotated[list[str], typer.Argument(metavar="FILE|DIR|-...", help="Recordings, folders of them, or -.")]
+
+Language = Annotated[
+    str,
+    typer.Option(
+        "--language",
+        "-l",
+        rich_help_panel=_SPEECH,
+        help=f"Code such as sv or en; auto detects it once, {MULTI} in every chunk of up to 30 s.",
+    ),
+]
+HomeLanguage = Annotated[
+    str | None,
+    typer.Option(
+        "--home-language",
+        rich_help_panel=_SPEECH,
+        help=f"With auto and {MULTI}: the one expected. With sv, accented Swedish is not taken for Norwegian.",
+    ),
+]
+Task = Annotated[
+    str,
+    typer.Option("--task", rich_help_panel=_SPEECH, help=f"{' or '.join(TASKS)} (any language to English)."),
+]
+Prompt = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt",
+        rich_help_panel=_SPEECH,
+        help="A sentence in the spelling and punctuation wanted, as if said before.",
+    ),
+]
+Hotwords = Annotated[
+    str | None,
+    typer.Option("--hotwords", rich_help_panel=_SPEECH, help="Names and terms to expect: 'Sundbyberg, Hallonbergen'."),
+]
+Glossary = Annotated[
+    Path | None,
+    typer.Option(
+        "--glossary",
+        metavar="FILE",
+        rich_help_panel=_SPEECH,
+        help=f"The same from a UTF-8 file, one a line, # for comments; {_ROOM}.",
+    ),
+]
+
+Clip = Annotated[
+    str | None, typer.Option("--clip", metavar="START-END", rich_help_panel=_RECORDING, help=f"Only a part, {FORMS}.")
+]
+Channels = Annotated[
+    str,
+    typer.Option(
+        "--channels",
+        rich_help_panel=_RECORDING,
+        help=f"{' or '.join(CHANNEL_MODES)}: each channel a speaker of its own, for two-sided calls.",
+    ),
+]
+Vad = Annotated[
+    str,
+    typer.Option(
+        "--vad",
+        rich_help_panel=_RECORDING,
+        help=f"{', '.join(VAD_MODES)}: sensitive keeps faint speech too, off takes everything for speech.",
+    ),
+]
+
+Formats = Annotated[list[str] | None, typer.Option("--format", "-f", rich_help_panel=_OUTPUT, help=_FORMATS_HELP)]
+OutputDir = Annotated[
+    Path | None,
+    typer.Option("--output-dir", "-o", rich_help_panel=_OUTPUT, help="Where to write, if not beside each recording."),
+]
+Words = Annotated[
+    bool,
+    typer.Option("--words", rich_help_panel=_OUTPUT, help="Word times in json even where no subtitles are written."),
+]
+Force = Annotated[bool, typer.Option("--force", rich_help_panel=_OUTPUT, help="Write files anew that exist.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=_OUTPUT, help="Print nothing but errors.")]
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        rich_help_panel=_MODEL,
+        help="See `avskrift models list`. Default: kb-whisper-small if it can be had, else base.",
+    ),
+]
+Style = Annotated[
+    str,
+    typer.Option(
+        "--style",
+        rich_help_panel=_MODEL,
+        help=f"{', '.join(STYLES)}: KB-Whisper's, each weights of its own; subtitle shortens.",
+    ),
+]
+BeamSize = Annotated[
+    int, typer.Option("--beam-size", rich_help_panel=_MODEL, help="1 is fastest; 5 is a little better.")
+]
+Device = Annotated[str, typer.Option("--device", rich_help_panel=_MODEL, help=f"{', '.join(DEVICES)}.")]
+ComputeType = Annotated[
+    str,
+    typer.Option(
+        "--compute-type",
+        rich_help_panel=_MODEL,
+        help=f"{', '.join(COMPUTE_TYPES)}. default is int8 on a CPU, float16 on a GPU.",
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", rich_help_panel=_MODEL, help="CPU threads. Default: every core.")
+]
+Batch = Annotated[
+    int | None, typer.Option("--batch", rich_help_panel=_MODEL, help="Chunks decoded together; fewer need less memory.")
+]
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        "--memory", metavar="MB", rich_help_panel=_MODEL, help="Memory to stay within on a CPU. Default: 1500."
+    ),
+]
