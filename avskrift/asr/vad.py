@@ -1,38 +1,68 @@
 """Where speech is: Silero VAD over a stream, holding no more than the speech that is going on.
 
-The same spans as faster-whisper finds in a whole file (its ``get_speech_timestamps``; Silero's algorithm, MIT), because
-the network's state and the algorithm's are carried from block to block. Times are sample numbers of the recording.
+With the default settings the same spans as faster-whisper finds in a whole file (its ``get_speech_timestamps``;
+Silero's algorithm, MIT), because the network's state and the algorithm's are carried from block to block. Times are
+sample numbers of the recording.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
 
 import numpy as np
 from faster_whisper.vad import get_vad_model
 
 from avskrift.audio import SAMPLE_RATE_HZ, Samples
 
+#: How much is taken for speech: as faster-whisper does, quiet and far voices too, or all of the recording.
+Vad = Literal["default", "sensitive", "off"]
+
 MAX_SPAN_S = 30.0
-MIN_SILENCE_MS = 160
-#: Silence kept on each side of speech, or half of it where two spans share less.
-PADDING_MS = 400
-
-SPEECH_PROBABILITY = 0.5
-#: Speech that has begun goes on until the probability falls below this.
-SILENCE_PROBABILITY = 0.35
-#: A pause of this length is good enough to cut at when speech gets too long for a span.
-_CUT_SILENCE_MS = 98
-
-_SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
 WINDOW_SAMPLES = 512
 _CONTEXT = 64
 STATE_SHAPE = (1, 1, 128)
-_PADDING = PADDING_MS * _SAMPLES_PER_MS
-_MIN_SILENCE = MIN_SILENCE_MS * _SAMPLES_PER_MS
-_CUT_SILENCE = _CUT_SILENCE_MS * _SAMPLES_PER_MS
-_MAX_SPEECH = round(MAX_SPAN_S * SAMPLE_RATE_HZ) - WINDOW_SAMPLES - 2 * _PADDING
+
+_SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
+_MAX_SPAN = round(MAX_SPAN_S * SAMPLE_RATE_HZ)
+#: A pause of this length is good enough to cut at when speech gets too long for a span.
+_CUT_SILENCE = 98 * _SAMPLES_PER_MS
+#: How long the quiet is in which a recording is cut that nobody listens to for speech.
+_QUIET = 100 * _SAMPLES_PER_MS
+
+
+@dataclass(frozen=True)
+class VadSettings:
+    """What counts as speech, and how much is kept around it."""
+
+    onset: float = 0.5
+    """Speech begins at this probability."""
+    offset: float = 0.35
+    """Speech that has begun goes on until the probability falls below this."""
+    min_silence_ms: int = 160
+    """A pause ends speech when it lasts this long."""
+    padding_ms: int = 400
+    """Silence kept on each side of speech, or half of it where two spans share less."""
+
+    @property
+    def min_silence_samples(self) -> int:
+        return self.min_silence_ms * _SAMPLES_PER_MS
+
+    @property
+    def padding_samples(self) -> int:
+        return self.padding_ms * _SAMPLES_PER_MS
+
+    @property
+    def max_speech_samples(self) -> int:
+        """With its padding this is a whole span."""
+        return _MAX_SPAN - WINDOW_SAMPLES - 2 * self.padding_samples
+
+
+DEFAULT = VadSettings()
+SENSITIVE = VadSettings(onset=0.2, offset=0.1, min_silence_ms=300, padding_ms=600)
+#: What is kept before speech whose padding is not known yet, whatever the settings.
+_MOST_PADDING = max(DEFAULT.padding_samples, SENSITIVE.padding_samples)
 
 #: Where something begins and ends in the recording, in samples; the end is the first sample behind it.
 Bounds = tuple[int, int]
@@ -54,42 +84,106 @@ class SpeechSpan:
         return self.start, self.end
 
 
-def speech_spans(blocks: Iterable[Samples]) -> Iterator[SpeechSpan]:
+class Finder(Protocol):
+    """Finds what to decode, block by block."""
+
+    def hear(self, block: Samples) -> list[SpeechSpan]:
+        """The spans whose end is known since this block, in order."""
+
+    def finish(self) -> list[SpeechSpan]:
+        """The last spans, when the recording has ended."""
+
+    def state(self) -> SpeechState:
+        """All that another finder needs to go on from here, with the samples within its ``tape_bounds``."""
+
+
+def speech_finder(vad: Vad = "default", state: SpeechState | None = None, tape: Samples | None = None) -> Finder:
+    """From the recording's start, or from where the finder with the same ``vad`` was that gave ``state``.
+
+    ``tape`` holds the samples within ``state.tape_bounds``.
+    """
+    if vad == "off":
+        return UncutFinder(state, tape)
+    return SpeechFinder(state, tape, SENSITIVE if vad == "sensitive" else DEFAULT)
+
+
+def speech_spans(blocks: Iterable[Samples], vad: Vad = "default") -> Iterator[SpeechSpan]:
     """The speech of a recording that arrives in blocks, in order; no spans overlap or exceed ``MAX_SPAN_S``."""
-    finder = SpeechFinder()
+    finder = speech_finder(vad)
     for block in blocks:
         yield from finder.hear(block)
     yield from finder.finish()
 
 
 class SpeechFinder:
-    """Finds speech block by block. Between two blocks its ``state`` may be taken and another go on from there.
+    """Finds speech by Silero's network."""
 
-    ``tape`` holds the samples within ``state.tape_bounds``.
-    """
-
-    def __init__(self, state: SpeechState | None = None, tape: Samples | None = None) -> None:
+    def __init__(
+        self,
+        state: SpeechState | None = None,
+        tape: Samples | None = None,
+        settings: VadSettings = DEFAULT,
+    ) -> None:
         state = state or SpeechState()
         tape = np.zeros(0, np.float32) if tape is None else tape
         self._network = _Network(state, tape)
-        self._turns = state.turns.copy()
+        self._turns = _TurnFinder(state.turns.copy(), settings)
         self._tape = _Tape(state.tape_bounds[0], tape)
 
     def hear(self, block: Samples) -> list[SpeechSpan]:
-        """The spans whose end is known since this block, in order."""
         self._tape.append(block)
         self._turns.hear(self._network.probabilities(block))
         spans = [self._tape.cut(start, end) for start, end in self._turns.finished()]
-        self._tape.forget_before(self._turns.needed_from())
+        self._tape.forget_before(self._turns.state.needed_from())
         return spans
 
     def finish(self) -> list[SpeechSpan]:
-        """The last spans, when the recording has ended."""
         self._turns.hear(self._network.last_probability())
         return [self._tape.cut(start, end) for start, end in self._turns.rest(self._tape.end)]
 
     def state(self) -> SpeechState:
-        return SpeechState(self._tape.end, *self._network.state, self._turns.copy())
+        return SpeechState(self._tape.end, *self._network.state, self._turns.state.copy())
+
+
+class UncutFinder:
+    """Takes the whole recording for speech, in spans of at most 30 s that end where the last third is quietest."""
+
+    def __init__(self, state: SpeechState | None = None, tape: Samples | None = None) -> None:
+        state = state or SpeechState()
+        self._start = state.turns.open_from or 0
+        self._tape = _Tape(state.tape_bounds[0], np.zeros(0, np.float32) if tape is None else tape)
+
+    def hear(self, block: Samples) -> list[SpeechSpan]:
+        self._tape.append(block)
+        spans = []
+        while self._tape.end - self._start >= _MAX_SPAN:
+            spans.append(self._span(self._start + _quietest_cut(self._tape.cut(self._start, self._start + _MAX_SPAN))))
+        self._tape.forget_before(self.state().tape_bounds[0])
+        return spans
+
+    def finish(self) -> list[SpeechSpan]:
+        return [self._span(self._tape.end)] if self._tape.end > self._start else []
+
+    def state(self) -> SpeechState:
+        position = self._tape.end - self._tape.end % WINDOW_SAMPLES
+        return SpeechState(self._tape.end, turns=Turns(position, open_from=self._start))
+
+    def _span(self, end: int) -> SpeechSpan:
+        start, self._start = self._start, end
+        return self._tape.cut(start, end)
+
+
+def _quietest_cut(span: SpeechSpan) -> int:
+    """The middle of the quietest 0.1 s in the span's last third, in whole windows from its start.
+
+    The last one of several, as in digital silence.
+    """
+    first = len(span.samples) * 2 // 3
+    cuts = np.arange(-(-(first + _QUIET // 2) // WINDOW_SAMPLES), (len(span.samples) - _QUIET // 2) // WINDOW_SAMPLES)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(span.samples[first:], dtype=np.float64))])
+    middles = cuts * WINDOW_SAMPLES - first
+    around = energy[middles + _QUIET // 2] - energy[middles - _QUIET // 2]
+    return int(cuts[len(cuts) - 1 - np.argmin(around[::-1])]) * WINDOW_SAMPLES
 
 
 class _Network:
@@ -124,7 +218,7 @@ class _Network:
 
 @dataclass
 class Turns:
-    """Probabilities to turns of speech, and how much silence each keeps around it."""
+    """What is known of turns of speech between two probabilities."""
 
     position: int = 0
     """Where the next window begins."""
@@ -144,78 +238,95 @@ class Turns:
     def copy(self) -> Turns:
         return replace(self, closed=list(self.closed))
 
-    def hear(self, probabilities: Iterable[float]) -> None:
-        for probability in probabilities:
-            self._hear_one(probability)
-            self.position += WINDOW_SAMPLES
-
-    def finished(self) -> Iterator[tuple[int, int]]:
-        """Turns with their padding, once it is known; each is given out once."""
-        while self.closed:
-            end = self.closed[0][1]
-            following = self.closed[1][0] if len(self.closed) > 1 else self.open_from
-            if following is None and self.position - end < 2 * _PADDING:
-                return
-            yield self._pad_first(following)
-
-    def rest(self, length: int) -> Iterator[tuple[int, int]]:
-        """What is left when the recording has ended after ``length`` samples."""
-        if self.open_from is not None and length > self.open_from:
-            self._close(length)
-        while self.closed:
-            following = self.closed[1][0] if len(self.closed) > 1 else None
-            start, end = self._pad_first(following)
-            yield start, min(end, length)
-
     def needed_from(self) -> int:
         """The sample before which nothing can become part of a turn any more."""
         start = self.closed[0][0] if self.closed else self.open_from
-        return max(0, (self.position if start is None else start) - _PADDING)
+        return max(0, (self.position if start is None else start) - _MOST_PADDING)
 
-    def _pad_first(self, following: int | None) -> tuple[int, int]:
-        start, end = self.closed.pop(0)
-        before = _PADDING if self.previous_end is None else min(_PADDING, (start - self.previous_end) // 2)
-        after = _PADDING if following is None else min(_PADDING, (following - end) // 2)
-        self.previous_end = end
+
+class _TurnFinder:
+    """Probabilities to turns of speech, and how much silence each keeps around it."""
+
+    def __init__(self, state: Turns, settings: VadSettings) -> None:
+        self.state = state
+        self._settings = settings
+        self._padding = settings.padding_samples
+
+    def hear(self, probabilities: Iterable[float]) -> None:
+        for probability in probabilities:
+            self._hear_one(probability)
+            self.state.position += WINDOW_SAMPLES
+
+    def finished(self) -> Iterator[Bounds]:
+        """Turns with their padding, once it is known; each is given out once."""
+        state = self.state
+        while state.closed:
+            end = state.closed[0][1]
+            following = state.closed[1][0] if len(state.closed) > 1 else state.open_from
+            if following is None and state.position - end < 2 * self._padding:
+                return
+            yield self._pad_first(following)
+
+    def rest(self, length: int) -> Iterator[Bounds]:
+        """What is left when the recording has ended after ``length`` samples."""
+        state = self.state
+        if state.open_from is not None and length > state.open_from:
+            self._close(length)
+        while state.closed:
+            following = state.closed[1][0] if len(state.closed) > 1 else None
+            start, end = self._pad_first(following)
+            yield start, min(end, length)
+
+    def _pad_first(self, following: int | None) -> Bounds:
+        start, end = self.state.closed.pop(0)
+        previous_end, self.state.previous_end = self.state.previous_end, end
+        before = self._padding if previous_end is None else min(self._padding, (start - previous_end) // 2)
+        after = self._padding if following is None else min(self._padding, (following - end) // 2)
         return max(0, start - before), end + after
 
     def _hear_one(self, probability: float) -> None:
-        if probability >= SPEECH_PROBABILITY:
+        state = self.state
+        if probability >= self._settings.onset:
             self._resume()
-            if self.open_from is None:
-                self.open_from = self.position
+            if state.open_from is None:
+                state.open_from = state.position
                 return
-        if self.open_from is not None and self.position - self.open_from > _MAX_SPEECH and self._cut_long_turn():
+        if state.open_from is None:
             return
-        if self.open_from is not None and probability < SILENCE_PROBABILITY:
+        if state.position - state.open_from > self._settings.max_speech_samples and self._cut_long_turn():
+            return
+        if state.open_from is not None and probability < self._settings.offset:
             self._be_quiet()
 
     def _resume(self) -> None:
-        if self.quiet_from:
-            self.quiet_from = 0
-            if self.resumed_at < self.cut_at:
-                self.resumed_at = self.position
+        state = self.state
+        if state.quiet_from:
+            state.quiet_from = 0
+            if state.resumed_at < state.cut_at:
+                state.resumed_at = state.position
 
     def _cut_long_turn(self) -> bool:
         """Close a turn that fills a span: at its last pause, else right here. Whether this window is done with."""
-        resumed_at, cut_at = self.resumed_at, self.cut_at
-        self._close(cut_at or self.position)
+        resumed_at, cut_at = self.state.resumed_at, self.state.cut_at
+        self._close(cut_at or self.state.position)
         if cut_at and resumed_at >= cut_at:
-            self.open_from = resumed_at
+            self.state.open_from = resumed_at
         return not cut_at
 
     def _be_quiet(self) -> None:
-        self.quiet_from = self.quiet_from or self.position
-        if self.position - self.quiet_from > _CUT_SILENCE:
-            self.cut_at = self.quiet_from
-        if self.position - self.quiet_from >= _MIN_SILENCE:
-            self._close(self.quiet_from)
+        state = self.state
+        state.quiet_from = state.quiet_from or state.position
+        if state.position - state.quiet_from > _CUT_SILENCE:
+            state.cut_at = state.quiet_from
+        if state.position - state.quiet_from >= self._settings.min_silence_samples:
+            self._close(state.quiet_from)
 
     def _close(self, end: int) -> None:
-        if self.open_from is not None and end > self.open_from:
-            self.closed.append((self.open_from, end))
-        self.open_from = None
-        self.quiet_from = self.cut_at = self.resumed_at = 0
+        state = self.state
+        if state.open_from is not None and end > state.open_from:
+            state.closed.append((state.open_from, end))
+        state.open_from = None
+        state.quiet_from = state.cut_at = state.resumed_at = 0
 
 
 def _zeros() -> Samples:
@@ -224,7 +335,7 @@ def _zeros() -> Samples:
 
 @dataclass(frozen=True, eq=False)
 class SpeechState:
-    """All that a :class:`SpeechFinder` knows between two blocks, but for the samples within ``tape_bounds``."""
+    """All that a finder knows between two blocks, but for the samples within ``tape_bounds``."""
 
     heard: int = 0
     """Samples of the recording so far."""

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avskrift.asr import vad
-from avskrift.asr.vad import MAX_SPAN_S, MIN_SILENCE_MS, SpeechSpan, speech_spans
+from avskrift.asr.vad import DEFAULT, MAX_SPAN_S, SpeechSpan, speech_spans
 from avskrift.audio import SAMPLE_RATE_HZ, Samples, load
 
 WINDOW = 512
-REFERENCE = faster_whisper.vad.VadOptions(max_speech_duration_s=MAX_SPAN_S, min_silence_duration_ms=MIN_SILENCE_MS)
+REFERENCE = faster_whisper.vad.VadOptions(max_speech_duration_s=MAX_SPAN_S, min_silence_duration_ms=DEFAULT.min_silence_ms)
 
 
 class ScriptedNetwork:
