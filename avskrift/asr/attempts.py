@@ -1,109 +1,54 @@
-"""One batch of chunks to text: encoded once, decoded for all of them together, aligned where words are wanted."""
+"""One batch of chunks to text through the quality gate.
+
+All chunks are decoded together; those that fail are tried again together with those that need the same, so that batches
+stay full and who shares one with whom is decided by the chunks alone. An attempt that passes ends the search.
+"""
 
 from __future__ import annotations
 
-import math
-import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from avskrift.asr.audit import AttemptAudit, ChunkAudit, How
-from avskrift.asr.decoded import AlignedWord, DecodedChunk
-from avskrift.asr.language import languages_by_chunk
-from avskrift.asr.options import MULTI, TranscribeOptions
+from avskrift.asr.audit import ChunkAudit, Fault, How
+from avskrift.asr.decoded import DecodedChunk
+from avskrift.asr.gate import choose, next_remedy
+from avskrift.asr.halving import can_be_halved
 from avskrift.asr.packing import Chunk
-from avskrift.asr.whisper import Encoded, Generated, Generation, Whisper, estimated_words, split_words
-from avskrift.errors import Cancelled
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is asked of every chunk of one recording."""
-
-    options: TranscribeOptions
-    language: str
-    """Of the recording; each chunk may have its own where the options say so."""
-    context: tuple[int, ...]
-    """Tokens of the prompt and the hotwords."""
-    cancel: threading.Event
-    encoded: Mapping[Chunk, Encoded] = field(default_factory=dict)
-    """Chunks whose language was listened for have been encoded already."""
-
-    def raise_if_cancelled(self) -> None:
-        if self.cancel.is_set():
-            raise Cancelled("Transcription was cancelled.")
+from avskrift.asr.takes import BEAM_SIZE, Take, Takes
+from avskrift.asr.task import Task
+from avskrift.asr.whisper import Whisper
 
 
 def decode_batch(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> list[DecodedChunk]:
-    """What is said in each chunk. Raises ``Cancelled``."""
+    """What is said in each chunk. Raises ``Cancelled`` between attempts."""
     task.raise_if_cancelled()
-    encoded = encode(whisper, chunks, task)
-    languages = languages_of(whisper, encoded, task)
-    prompts = [prompt(whisper, language, task) for language in languages]
-    generated = whisper.generate(encoded, prompts, Generation(task.options.beam_size))
-    words = words_of(whisper, encoded, languages, generated, task)
-    return [
-        DecodedChunk(chunk.clock, spoken, language, _audit(chunk, one, language))
-        for chunk, spoken, one, language in zip(chunks, words, generated, languages, strict=True)
-    ]
+    takes = Takes(whisper, chunks, task)
+    tried = [[take] for take in takes.first()]
+    offered = [set(_offered(chunk, task)) for chunk in chunks]
+    while remedies := _remedies(tried, offered):
+        for how, rows in remedies.items():
+            for row, take in zip(rows, takes.again(how, rows), strict=True):
+                tried[row].append(take)
+    return [_decoded(chunk, of_chunk) for chunk, of_chunk in zip(chunks, tried, strict=True)]
 
 
-def languages_of(whisper: Whisper, encoded: Encoded, task: Task) -> list[str]:
-    """Each chunk's: the recording's, or what it is heard to be in."""
-    if task.options.language != MULTI or not whisper.is_multilingual:
-        return [task.language] * len(encoded.durations_s)
-    heard = whisper.language_probabilities(encoded)
-    return languages_by_chunk(heard, task.options.home_language, task.language)
+def _remedies(tried: Sequence[Sequence[Take]], offered: Sequence[set[How]]) -> dict[How, list[int]]:
+    """Which chunks to try how; empty when every chunk has passed or has no attempt left."""
+    wanted = [next_remedy(takes, its_own) for takes, its_own in zip(tried, offered, strict=True)]
+    return {how: [row for row, remedy in enumerate(wanted) if remedy is how] for how in How if how in wanted}
 
 
-def _audit(chunk: Chunk, generated: Generated, language: str) -> ChunkAudit:
-    attempt = AttemptAudit(
-        how=How.FIRST,
-        faults=(),
-        tokens=len(generated.tokens),
-        tokens_per_s=len(generated.tokens) / chunk.clock.duration_s if chunk.clock.duration_samples else 0.0,
-        compression=1.0,
-        log_probability=generated.log_probability,
-        no_speech_probability=generated.no_speech_probability,
-        uncovered_s=None,
-        language=language,
-    )
-    return ChunkAudit((attempt,))
+def _offered(chunk: Chunk, task: Task) -> Iterator[How]:
+    """What may be tried with this chunk at all."""
+    yield from (How.TIMESTAMPS, How.NO_REPEAT, How.LANGUAGE)
+    if can_be_halved(chunk):
+        yield How.WINDOWS
+    if task.options.beam_size < BEAM_SIZE:
+        yield How.BEAM
 
 
-def encode(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> Encoded:
-    """The chunks' encodings; what was encoded before is not encoded again where all of it was."""
-    if len(chunks) == 1 and chunks[0] in task.encoded:
-        return task.encoded[chunks[0]]
-    return whisper.encode([chunk.samples for chunk in chunks])
-
-
-def prompt(whisper: Whisper, language: str, task: Task, *, timestamps: bool = False) -> list[int]:
-    """The tokens before the text: context, language, task."""
-    tokenizer = whisper.tokenizer(language, task.options.task)
-    context = [tokenizer.sot_prev, *task.context] if task.context else []
-    return [*context, *tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
-
-
-def words_of(
-    whisper: Whisper, encoded: Encoded, languages: Sequence[str], generated: Sequence[Generated], task: Task
-) -> list[tuple[AlignedWord, ...]]:
-    """The words of each window: with times from alignment, or estimated ones, which cost nothing."""
-    words: list[tuple[AlignedWord, ...]] = [()] * len(generated)
-    for language in dict.fromkeys(languages):
-        rows = [row for row, its_own in enumerate(languages) if its_own == language]
-        tokenizer = whisper.tokenizer(language, task.options.task)
-        said = [generated[row] for row in rows]
-        if task.options.words:
-            timed = whisper.align(encoded.select(rows), tokenizer, [one.tokens for one in said])
-        else:
-            durations_s = [encoded.durations_s[row] for row in rows]
-            timed = [_estimated(tokenizer, one, duration_s) for one, duration_s in zip(said, durations_s, strict=True)]
-        for row, spoken in zip(rows, timed, strict=True):
-            words[row] = spoken
-    return words
-
-
-def _estimated(tokenizer: Any, generated: Generated, duration_s: float) -> tuple[AlignedWord, ...]:
-    return estimated_words(split_words(tokenizer, generated.tokens), duration_s, math.exp(generated.log_probability))
+def _decoded(chunk: Chunk, takes: Sequence[Take]) -> DecodedChunk:
+    chosen = choose(takes)
+    taken = takes[chosen]
+    words = () if Fault.NO_SPEECH in taken.faults else taken.words
+    audit = ChunkAudit(tuple(take.audit() for take in takes), chosen)
+    return DecodedChunk(chunk.clock, words, taken.measures.language, audit)

@@ -52,8 +52,8 @@ class How(StrEnum):
     """With timestamp tokens in the text."""
     BEAM = "beam"
     """With a beam of 5."""
-    TEMPERATURE = "temperature"
-    """Sampled instead of greedy."""
+    NO_REPEAT = "no_repeat"
+    """With no run of tokens twice: the reproducible stand-in for a temperature."""
     LANGUAGE = "language"
     """In the language that was detected anew."""
 

@@ -8,14 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from avskrift.asr.attempts import Task, decode_batch
+from avskrift.asr.attempts import decode_batch
 from avskrift.asr.decoded import DecodedChunk
+from avskrift.asr.gate import thresholds_for
 from avskrift.asr.language import CLEAR, DetectedLanguage, choose_language
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import MULTI, EngineConfig, TranscribeOptions, context_text, require_context_fits
 from avskrift.asr.packing import Chunk
-from avskrift.asr.plan import plan_for
+from avskrift.asr.plan import SHORT_S, DecodingPlan, WindowSizes, plan_for
 from avskrift.asr.reading import Window
+from avskrift.asr.replicas import Replicas
+from avskrift.asr.task import Task
+from avskrift.asr.weights import read_size
 from avskrift.asr.whisper import Encoded, Whisper
 from avskrift.errors import BadOptions, Cancelled
 
@@ -35,9 +39,12 @@ class DecodedBatch:
 class Decoder:
     """One loaded model. Not for several recordings at a time."""
 
-    def __init__(self, model: ResolvedModel, config: EngineConfig) -> None:
-        self.plan = plan_for(config)
-        self.whisper = Whisper(model, self.plan)
+    def __init__(self, model: ResolvedModel, config: EngineConfig, replicas: Replicas | None = None) -> None:
+        """With ``replicas`` that are being loaded already."""
+        self.plan = replicas.plan if replicas else plan_for(config, read_size(model.directory))
+        self.whisper = Whisper(model, self.plan, replicas)
+        self.limits = thresholds_for(model.name)
+        self.arranged = self.plan
         self._encoded: dict[Chunk, Encoded] = {}
 
     def check(self, options: TranscribeOptions) -> None:
@@ -47,6 +54,17 @@ class Decoder:
         if options.language not in (None, MULTI) and options.language not in self.whisper.languages:
             raise BadOptions(f"This model does not know the language {options.language!r}.")
         require_context_fits(len(self._context(options)))
+
+    def expect(self, duration_s: float | None) -> WindowSizes:
+        """A recording comes whose header says that it lasts so long: the windows to read it in."""
+        if duration_s is None or duration_s > SHORT_S:
+            self._expect(self.plan)
+        return self.plan.windows_of(duration_s)
+
+    def arrange(self, first: Window) -> None:
+        """Use the cores as suits the recording that begins with this window: a function of it, of nothing before."""
+        self.arranged = self.plan.for_all_of(first.chunks) if first.is_whole else self.plan
+        self._use(self.arranged)
 
     def detect_language(self, chunks: Sequence[Chunk], home: str | None) -> DetectedLanguage:
         """The language of the first speech: one chunk after the other is heard until one stands out."""
@@ -71,10 +89,10 @@ class Decoder:
         """
         task = self._task(options, language, cancel)
         reading, running = _Reading(windows), deque[_Submitted]()
-        with ThreadPoolExecutor(self.plan.workers) as pool:
+        with ThreadPoolExecutor(self.arranged.workers) as pool:
             try:
                 for window in reading:
-                    batches = self.plan.batches(window.chunks, in_order=options.language == MULTI)
+                    batches = self.arranged.batches(window.chunks, in_order=options.language == MULTI)
                     futures = [pool.submit(self._decode_batch, batch, task) for batch in batches]
                     running.append(_Submitted(window, futures))
                     if len(running) > 1:
@@ -88,10 +106,16 @@ class Decoder:
 
     def _task(self, options: TranscribeOptions, language: str, cancel: threading.Event) -> Task:
         known, self._encoded = self._encoded, {}
-        return Task(options, language, self._context(options), cancel, known)
+        return Task(options, language, self._context(options), cancel, known, self.limits)
 
     def _decode_batch(self, chunks: Sequence[Chunk], task: Task) -> list[DecodedChunk]:
         return decode_batch(self.whisper, chunks, task)
+
+    def _expect(self, plan: DecodingPlan) -> None:
+        self.whisper.replicas.expect(plan)
+
+    def _use(self, plan: DecodingPlan) -> None:
+        self.whisper.replicas.use(plan)
 
     def _context(self, options: TranscribeOptions) -> tuple[int, ...]:
         return tuple(self.whisper.tokenizer("en", "transcribe").encode(context_text(options)))

@@ -26,8 +26,8 @@ from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
 from avskrift.asr.decoded import AlignedWord
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.plan import DecodingPlan
+from avskrift.asr.replicas import Replicas
 from avskrift.audio import SAMPLE_RATE_HZ, Samples
-from avskrift.errors import ModelUnavailable
 
 #: Positions of the encoder's output a second of sound.
 POSITIONS_PER_S = 50
@@ -78,14 +78,18 @@ class Encoded(Protocol):
 class Whisper:
     """One loaded model. Its methods may be called from several threads."""
 
-    def __init__(self, model: ResolvedModel, plan: DecodingPlan) -> None:
-        """Raises ``ModelUnavailable``."""
-        self._model = _load(model, plan)
+    def __init__(self, model: ResolvedModel, plan: DecodingPlan, replicas: Replicas | None = None) -> None:
+        """With ``replicas`` that are being loaded already. Raises ``ModelUnavailable``."""
+        self.replicas = replicas or Replicas(model, plan)
         self._encodes_one_by_one = plan.device == "cpu" and plan.compute_type in _HOST_TYPES
         self._hf_tokenizer = tokenizers.Tokenizer.from_file(str(model.directory / "tokenizer.json"))
         self._extract = FeatureExtractor(feature_size=self._model.n_mels)
         self.tokenizer = lru_cache(maxsize=None)(self._make_tokenizer)
         self._suppressed = lru_cache(maxsize=1)(self._find_suppressed)
+
+    @property
+    def _model(self) -> Any:
+        return self.replicas.current
 
     @property
     def is_multilingual(self) -> bool:
@@ -257,22 +261,6 @@ def _merged(timed: list[dict[str, Any]], probabilities: Sequence[float]) -> tupl
         for word, probability in zip(timed, probabilities, strict=True)
         if word["word"].strip()
     )
-
-
-def _load(model: ResolvedModel, plan: DecodingPlan) -> Any:
-    try:
-        return ctranslate2.models.Whisper(
-            str(model.directory),
-            device=plan.device,
-            compute_type=plan.compute_type,
-            intra_threads=plan.threads,
-            inter_threads=plan.workers,
-        )
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ModelUnavailable(
-            f"Model {model.name!r} in {model.directory} could not be loaded on {plan.device} as "
-            f"{plan.compute_type}: {error}. Download it again, or choose another device or compute type."
-        ) from error
 
 
 def _languages(tokenizer: Any) -> frozenset[str]:

@@ -1,0 +1,56 @@
+"""What is asked of every chunk of one recording, and the tokens that say so to the model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from avskrift.asr.gate import BASE, Thresholds
+from avskrift.asr.language import languages_by_chunk
+from avskrift.asr.options import MULTI, TranscribeOptions
+from avskrift.asr.packing import Chunk
+from avskrift.asr.whisper import Encoded, Whisper
+from avskrift.errors import Cancelled
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of every chunk of one recording."""
+
+    options: TranscribeOptions
+    language: str
+    """Of the recording; each chunk may have its own where the options say so."""
+    context: tuple[int, ...]
+    """Tokens of the prompt and the hotwords."""
+    cancel: threading.Event
+    encoded: Mapping[Chunk, Encoded] = field(default_factory=dict)
+    """Chunks whose language was listened for have been encoded already."""
+    limits: Thresholds = BASE
+    """Of the quality gate."""
+
+    def raise_if_cancelled(self) -> None:
+        if self.cancel.is_set():
+            raise Cancelled("Transcription was cancelled.")
+
+
+def encode(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> Encoded:
+    """The chunks' encodings; what was encoded before is not encoded again where all of it was."""
+    if len(chunks) == 1 and chunks[0] in task.encoded:
+        return task.encoded[chunks[0]]
+    return whisper.encode([chunk.samples for chunk in chunks])
+
+
+def languages_of(whisper: Whisper, encoded: Encoded, task: Task) -> list[str]:
+    """Each chunk's: the recording's, or what it is heard to be in."""
+    if task.options.language != MULTI or not whisper.is_multilingual:
+        return [task.language] * len(encoded.durations_s)
+    heard = whisper.language_probabilities(encoded)
+    return languages_by_chunk(heard, task.options.home_language, task.language)
+
+
+def prompt(whisper: Whisper, language: str, task: Task, *, timestamps: bool = False) -> list[int]:
+    """The tokens before the text: context, language, task."""
+    tokenizer = whisper.tokenizer(language, task.options.task)
+    context = [tokenizer.sot_prev, *task.context] if task.context else []
+    return [*context, *tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
