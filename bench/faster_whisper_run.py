@@ -2,10 +2,10 @@
 
     python -m bench.faster_whisper_run MODEL_DIRECTORY SETTINGS_JSON
 
-Settings: ``compute_type``, ``cores``, ``batch`` (0: its sequential mode), ``fallback`` (that mode's higher temperatures
-where a chunk fails). Says ``{}`` once the model is loaded. Then one JSON object a line: ``recording``, ``language``,
-``beam``, ``words`` in; ``transcribe_s``, ``first_text_s`` (both from the line's arrival), ``text`` out. It ends with
-its input.
+Settings: ``compute_type``, ``cores``, ``batch`` (0: its sequential mode), ``fallback`` (that mode as
+installed: higher temperatures where a chunk fails, the text before as context). Says ``{}`` once the model is loaded.
+Then one JSON object a line: ``recording``, ``language``, ``beam``, ``words`` in; ``transcribe_s``, ``first_text_s``
+(both from the line's arrival), ``text`` out. It ends with its input.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _transcribe(model: Any, settings: dict[str, Any], request: dict[str, Any]) -
         pipeline = BatchedInferencePipeline(model)
         segments, _ = pipeline.transcribe(request["recording"], batch_size=settings["batch"], **options)
     else:
-        options |= {} if settings["fallback"] else {"temperature": 0.0}
+        options |= {} if settings["fallback"] else {"temperature": 0.0, "condition_on_previous_text": False}
         segments, _ = model.transcribe(request["recording"], **options)
     for segment in segments:  # the generator does the work
         first_text_s = first_text_s or time.perf_counter() - began

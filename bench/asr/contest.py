@@ -30,7 +30,8 @@ class Contestant:
     batch: int | None = None
     """Faster-whisper's batch size, 0 for its sequential mode; None is this project's engine."""
     fallback: bool = True
-    """Whether the sequential mode may decode a chunk again at higher temperatures, as it does unless told not to."""
+    """Whether the sequential mode may decode a chunk again at higher temperatures and takes the text before as context,
+    as it does unless told not to. Without, it is faster and never loops from one chunk into the next."""
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     peer: tuple[str, ...] = ()
     """Command of a server from another environment; it speaks as ``bench.faster_whisper_run`` does."""
@@ -43,7 +44,7 @@ class Contestant:
 OURS = Contestant("avskrift")
 INSTALLED = Contestant("faster-whisper batched 8", 8)
 TUNED = Contestant("faster-whisper batched 8, our allocator settings", 8, environment=ALLOCATOR_ENVIRONMENT)
-SEQUENTIAL = Contestant("faster-whisper sequential, temperature 0", 0, fallback=False)
+SEQUENTIAL = Contestant("faster-whisper sequential, without fallback", 0, fallback=False)
 FALLING_BACK = Contestant("faster-whisper sequential, as installed", 0)
 
 

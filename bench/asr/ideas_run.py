@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _change_plan(changes: dict[str, Any]) -> None:
-    vars(decoding)["plan_for"] = lambda config: replace(plan_for(config), **changes)
+    vars(decoding)["plan_for"] = lambda *given: replace(plan_for(*given), **changes)
 
 
 def _change_order(changes: dict[str, Any]) -> None:

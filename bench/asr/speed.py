@@ -28,7 +28,7 @@ from bench.asr.texts import edits, tokens_of
 from bench.report import Narrator
 from bench.words import words_of
 
-CLIP_S, SHORT_S, QUICK_S = 10, 120, 22
+CLIP_S, BRIEF_S, SHORT_S, QUICK_S = 10, 60, 240, 22
 HOUR = 6
 _HEADINGS = (
     "whole process, or model loaded",
@@ -72,18 +72,18 @@ def _processes(recordings: Recordings, slow: Any, scope: Scope) -> list[Entry]:
     return [
         Entry(OURS, whole, 5),
         Entry(INSTALLED, whole, 5),
-        Entry(TUNED, whole, 5 if scope.full else 3),
+        Entry(TUNED, whole, 5 if scope.full else 1),
         Entry(OURS, slow, 5),
         Entry(SEQUENTIAL, slow, 5),
         Entry(OURS, slow, 5, timed=True),
         Entry(INSTALLED, slow, 5, timed=True),
         Entry(OURS, slow, 5, beam=5),
         Entry(INSTALLED, slow, 5, beam=5),
-        Entry(SEQUENTIAL, slow, 1, beam=5),
+        Entry(SEQUENTIAL, slow if scope.full else recordings.piece(BRIEF_S), 1, beam=5),
         Entry(OURS, clip, 5),
         Entry(SEQUENTIAL, clip, 5),
-        Entry(INSTALLED, clip, 5),
-        *([Entry(TUNED, slow, 5, beam=5), Entry(TUNED, slow, 5, timed=True)] if scope.full else []),
+        Entry(INSTALLED, clip, 5 if scope.full else 1),
+        *([Entry(TUNED, slow, 3, beam=5), Entry(TUNED, slow, 3, timed=True)] if scope.full else []),
         *([Entry(FALLING_BACK, whole, 1)] if scope.full else []),
     ]
 
@@ -91,8 +91,9 @@ def _processes(recordings: Recordings, slow: Any, scope: Scope) -> list[Entry]:
 def _loops(recordings: Recordings, slow: Any, scope: Scope) -> list[Entry]:
     clip = recordings.piece(CLIP_S)
     clips = [Entry(contestant, clip, 5, loop=True) for contestant in (OURS, SEQUENTIAL, INSTALLED, TUNED)]
-    longer = [Entry(contestant, slow, 5 if scope.full else 3, loop=True) for contestant in (OURS, INSTALLED, TUNED)]
-    return [*clips, *longer, *([] if scope.full else [Entry(OURS, recordings.whole, 1, loop=True)])]
+    rounds, longer = (5, slow) if scope.full else (3, recordings.piece(BRIEF_S))
+    others = [Entry(contestant, longer, rounds, loop=True) for contestant in (OURS, INSTALLED, TUNED)]
+    return [*clips, *others, *([] if scope.full else [Entry(OURS, recordings.whole, 1, loop=True)])]
 
 
 def measure(scope: Scope, recordings: Recordings, bench: Bench, narrator: Narrator) -> list[Part]:
