@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from avskrift.asr.packing import Chunk, Packer
-from avskrift.asr.vad import Bounds, SpeechFinder, SpeechSpan, SpeechState
+from avskrift.asr.vad import Bounds, SpeechSpan, SpeechState, Vad, speech_finder
 from avskrift.audio import Samples
 
 ChunkBounds = tuple[Bounds, ...]
@@ -54,14 +54,16 @@ class WindowSizes:
         return self.later if windows else self.first
 
 
-def windows(blocks: Iterable[Samples], sizes: WindowSizes, resume: ResumePoint | None = None) -> Iterator[Window]:
+def windows(
+    blocks: Iterable[Samples], sizes: WindowSizes, resume: ResumePoint | None = None, vad: Vad = "default"
+) -> Iterator[Window]:
     """The speech in ``blocks`` in windows of chunks, the last one smaller; holds little more than one.
 
     ``blocks`` are those of the whole recording. With ``resume`` they are not listened to before that point; raises
     ``Misfit`` when they do not reach it. Only what begins a recording begins with a small window.
     """
     blocks = iter(blocks)
-    reader = _Reader(blocks, sizes, resume)
+    reader = _Reader(blocks, sizes, resume, vad)
     yield from reader.full_windows()
     for block in blocks:
         reader.hear(block)
@@ -74,7 +76,7 @@ def windows(blocks: Iterable[Samples], sizes: WindowSizes, resume: ResumePoint |
 class _Reader:
     """The chain from blocks to chunks. Takes those blocks that ``resume`` has behind it."""
 
-    def __init__(self, blocks: Iterator[Samples], sizes: WindowSizes, resume: ResumePoint | None) -> None:
+    def __init__(self, blocks: Iterator[Samples], sizes: WindowSizes, resume: ResumePoint | None, vad: Vad) -> None:
         self._sizes = sizes
         self._given = 1 if resume else 0
         resume = resume or ResumePoint()
@@ -82,7 +84,7 @@ class _Reader:
         tape = [speech.tape_bounds] if speech else []
         bounds = [*tape, *resume.open, *(span for chunk in resume.waiting for span in chunk)]
         found = iter(_gather(blocks, bounds, speech.heard if speech else None))
-        self._finder = SpeechFinder(speech, next(found)) if speech else None
+        self._finder = speech_finder(vad, speech, next(found)) if speech else None
         self._packer = Packer([SpeechSpan(start, next(found)) for start, _ in resume.open])
         self.waiting = [Chunk(tuple(SpeechSpan(start, next(found)) for start, _ in chunk)) for chunk in resume.waiting]
 

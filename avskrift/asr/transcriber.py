@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from avskrift import __version__
 from avskrift.asr.audit import audit_of
@@ -16,10 +16,12 @@ from avskrift.asr.checkpoints import Checkpoint, Finished, file_identity
 from avskrift.asr.decoded import DecodedChunk
 from avskrift.asr.decoding import DecodedBatch, Decoder
 from avskrift.asr.language import CLEAR, DetectedLanguage
+from avskrift.asr.loudness import Loudness
 from avskrift.asr.meter import Meter
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import MULTI, Progress, TranscribeOptions
 from avskrift.asr.reading import Misfit, Window, windows
+from avskrift.asr.vad import Bounds, Vad
 from avskrift.asr.words import build_segments, place_words
 from avskrift.audio import SAMPLE_RATE_HZ, AudioFile, Samples, probe
 from avskrift.errors import BadOptions, Cancelled
@@ -53,6 +55,7 @@ class Heard:
 
     channel: int | None
     chunks: tuple[DecodedChunk, ...]
+    loud_without_speech: tuple[Bounds, ...]
     end_s: float
     """Where the sound ended that could be read."""
     warnings: tuple[str, ...]
@@ -91,6 +94,7 @@ class Transcriber:
         """Of what has been heard so far: whole sentences or not, it is in order and has its times."""
         heard, language, options = run.heard, run.language, run.job.options
         chunks = sorted(chain.from_iterable(one.chunks for one in heard), key=lambda chunk: chunk.clock.spans)
+        loud = sorted(chain.from_iterable(one.loud_without_speech for one in heard))
         warnings = chain(
             *(one.warnings for one in heard), _language_warnings(language, options), run.checkpoint.warnings
         )
@@ -104,7 +108,7 @@ class Transcriber:
             speakers=_speakers(heard),
             engine=self._describe(options, finished),
             warnings=tuple(dict.fromkeys(warnings)),
-            audit=audit_of(chunks),
+            audit=audit_of(chunks, loud),
         )
 
     def _checkpoint(self, job: Job) -> Checkpoint:
@@ -168,16 +172,17 @@ class _Run:
 
     def listen(self, channel: int | None) -> None:
         """A pass over the whole recording, or over what of it is not finished."""
-        options = self.job.options
+        options, loudness = self.job.options, Loudness()
         finished = self._finished.passes.get(channel) if self._finished else None
         with AudioFile(
             self.job.path, options.max_duration_s, options.max_size_bytes, channel=channel, clip=options.clip
         ) as media:
             self._meter.begin(media, finished.end_s if finished else 0.0)
             upcoming = windows(
-                self._blocks(media),
+                self._blocks(media, loudness),
                 self._decoder.plan.windows,
                 finished.after if finished else None,
+                cast(Vad, options.vad),
             )
             chunks = list(finished.chunks) if finished else []
             try:
@@ -185,12 +190,13 @@ class _Run:
                     chunks.append(chunk)
                 self._meter.finish()
             finally:
-                self.heard.append(_heard(channel, chunks, media))
+                self.heard.append(_heard(channel, chunks, media, loudness))
 
-    def _blocks(self, media: AudioFile) -> Iterator[Samples]:
+    def _blocks(self, media: AudioFile, loudness: Loudness) -> Iterator[Samples]:
         for block in media.blocks():
             if self.job.cancel.is_set():
                 raise Cancelled("Transcription was cancelled.")
+            loudness.hear(block)
             yield block
         self._meter.read_all()
 
@@ -238,11 +244,13 @@ def _cut_short(partial: Transcript) -> str:
     return f"It was cancelled: the text ends at {end_s:.1f} s."
 
 
-def _heard(channel: int | None, chunks: Iterable[DecodedChunk], media: AudioFile) -> Heard:
+def _heard(channel: int | None, chunks: Iterable[DecodedChunk], media: AudioFile, loudness: Loudness) -> Heard:
     """A pass's chunks, moved from the clip's clock onto the recording's."""
     shift = media.clip_start_samples
     shifted = tuple(replace(chunk, clock=chunk.clock.later(shift)) for chunk in chunks)
-    return Heard(channel, shifted, shift / SAMPLE_RATE_HZ + media.duration_s, tuple(media.warnings))
+    loud = loudness.loud_outside([span for chunk in chunks for span in chunk.clock.spans])
+    loud = [(start + shift, end + shift) for start, end in loud]
+    return Heard(channel, shifted, tuple(loud), shift / SAMPLE_RATE_HZ + media.duration_s, tuple(media.warnings))
 
 
 def _channels(job: Job) -> list[int | None]:

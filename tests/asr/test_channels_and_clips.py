@@ -158,3 +158,23 @@ def test_a_clip_is_resumed(bench: Bench) -> None:
     whole = bench.transcribe()
     bench.checkpoint.write_bytes(b"".join(bench.lines()[:2]))
     assert as_uninterrupted(bench.transcribe()) == whole
+
+
+def test_without_speech_detection_all_of_it_is_decoded(bench: Bench, network: LoudnessNetwork) -> None:
+    network.windows_heard = 0
+    bench.options = TranscribeOptions(language="sv", vad="off")
+    transcript = bench.transcribe()
+    assert transcript.speech_s == transcript.duration_s == 130
+    assert network.windows_heard == 0
+
+
+def test_loud_sound_that_is_no_speech_is_listed(tmp_path: Path) -> None:
+    """A whistle is loud, but the network hears only noise as speech here."""
+    sound = turns((1, 20), length_s=60)
+    seconds = np.arange(10 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    whistle = 0.009 * np.sign(np.sin(2 * np.pi * 440 * seconds))
+    sound[30 * SAMPLE_RATE_HZ : 40 * SAMPLE_RATE_HZ] = whistle
+    sound[1 * SAMPLE_RATE_HZ : 20 * SAMPLE_RATE_HZ] /= 8
+    bench = make_bench(write_flac(tmp_path / "whistle.flac", sound), tmp_path)
+    (listed,) = bench.transcribe().audit["loud_without_speech"]
+    assert listed == pytest.approx([30, 40], abs=0.5)
