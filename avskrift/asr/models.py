@@ -217,20 +217,25 @@ def _download(name: str, source: ModelSource, revision: str) -> Path:
     from huggingface_hub import snapshot_download
 
     if not hub_answers(source.repository, revision):
-        raise _not_fetched(name, source, "it does not answer, or has no such model")
+        raise _not_fetched(name, source, revision, "it does not answer, or has no such model")
     try:
         directory = Path(snapshot_download(source.repository, revision=revision, allow_patterns=_HUB_FILES))
     except Exception as error:  # whatever its network library raises, the user needs the same sentence
-        raise _not_fetched(name, source, _first_line(error)) from error
+        raise _not_fetched(name, source, revision, _first_line(error)) from error
     _checked_directory(directory)
     _verify_download(directory / "model.bin")
     return directory
 
 
-def _not_fetched(name: str, source: ModelSource, reason: str) -> ModelUnavailable:
+def _not_fetched(name: str, source: ModelSource, revision: str, reason: str) -> ModelUnavailable:
+    if revision == source.revision:
+        wanted, folder, instead = source.repository, name, f"use {FALLBACK_MODEL!r}"
+    else:
+        style = next(style for style, branch in source.styles.items() if branch == revision)
+        wanted, folder, instead = f"{source.repository}@{revision}", f"{name}-{style}", "leave out the style"
     return ModelUnavailable(
-        f"Model {name!r} is not on this machine and {source.repository} could not be fetched from the hub: {reason}. "
-        f"Check the name and the network, set AVSKRIFT_MODELS_DIR to a folder that has it, or use '{FALLBACK_MODEL}'."
+        f"Model {name!r} is not on this machine and {wanted} could not be fetched from the hub: {reason}. Check the "
+        f"name and the network, set AVSKRIFT_MODELS_DIR to a folder that has it as {folder}, or {instead}."
     )
 
 

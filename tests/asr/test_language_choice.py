@@ -94,6 +94,11 @@ def test_a_vague_chunk_goes_with_those_around_it() -> None:
     assert languages_by_chunk([SWEDISH, vague, SWEDISH], None)[1] == "sv"
 
 
+def test_a_part_of_a_recording_keeps_to_the_language_of_the_whole() -> None:
+    assert languages_by_chunk([ACCENTED, UNSURE_ENGLISH], None, "sv") == ["sv", "sv"]
+    assert languages_by_chunk([ENGLISH, UNSURE_ENGLISH], None, "sv") == ["en", "en"]
+
+
 def test_no_chunk_goes_to_a_neighbour_of_the_main_language() -> None:
     norwegian = {"no": 0.99, "sv": 0.01}
     assert languages_by_chunk([SWEDISH, SWEDISH, SWEDISH, norwegian], None) == ["sv"] * 4

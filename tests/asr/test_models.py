@@ -276,6 +276,9 @@ def test_a_hub_out_of_reach_ends_in_a_sentence() -> None:
     failed = run_python(RESOLVE)
     assert "ModelUnavailable" in failed.stderr
     assert "Retrying" not in failed.stderr
+    assert "or use 'base'" in failed.stderr
+    verbatim = run_python(VERBATIM)
+    assert "has it as kb-whisper-small-verbatim, or leave out the style" in verbatim.stderr
 
 
 def test_swedish_small_is_the_default_where_the_hub_answers(hub: type[Hub]) -> None:
