@@ -227,7 +227,8 @@ class AudioFile:
         promised_s = self.info.duration_s
         if promised_s and promised_s - self._read_s > max(TRUNCATION_S, TRUNCATION_SHARE * promised_s):
             self.warnings.append(
-                f"The file says it lasts {promised_s:.1f} s but ends after {self._read_s:.1f} s: it looks cut short."
+                f"The file says it lasts {promised_s:.1f} s, but only {self._read_s:.1f} s could be read: "
+                "it looks cut short, or damaged."
             )
 
     def _refuse_clip_behind_end(self) -> None:

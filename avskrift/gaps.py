@@ -128,10 +128,16 @@ def gap_warnings(places: list[Place]) -> list[str]:
     """A sentence for a reader, or none."""
     if not places:
         return []
-    named = [f"{place.start_s:.1f}–{place.end_s:.1f} s" for place in places[:_NAMED_PLACES]]
-    more = len(places) - len(named)
-    where = ", ".join(named) + (f" and {more} other places" if more else "")
-    missing_s = sum(place.missing_s for place in places)
+    more = len(places) - _NAMED_PLACES
+    where = ", ".join(_named(place) for place in places[:_NAMED_PLACES])
+    elsewhere = f" and {more} other places" if more > 0 else ""
     packets = sum(place.damaged_packets for place in places)
-    why = f" ({packets} damaged packets)" if packets else ""
-    return [f"No sound could be read at {where}{why}: {missing_s:.1f} s are missing there."]
+    why = f" ({packets} damaged packets)" if packets > 1 else " (a damaged packet)" if packets else ""
+    missing_s = sum(place.missing_s for place in places)
+    return [f"No sound could be read at {where}{elsewhere}{why}: {missing_s:.2f} s are missing there."]
+
+
+def _named(place: Place) -> str:
+    if place.end_s - place.start_s < 0.1:
+        return f"{place.start_s:.1f} s"
+    return f"{place.start_s:.1f}–{place.end_s:.1f} s"

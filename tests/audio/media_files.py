@@ -17,6 +17,8 @@ from avskrift.audio import SAMPLE_RATE_HZ
 TONE_HZ = 440.0
 #: Of the channels behind the first, each above the one before it.
 CHANNEL_STEP_HZ = 300.0
+#: The tone after a change.
+CHANGED_HZ = 1240.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Sound:
     seconds: float = 3.0
     tone_hz: float = TONE_HZ
     options: dict[str, str] = field(default_factory=dict)
-    silent_from_s: float | None = None
+    changes_at_s: float | None = None
+    """From here on another tone, to see whether the clock holds; with some noise, so that packets are alike."""
     language: str | None = None
 
 
@@ -80,14 +83,26 @@ def tones(sound: Sound) -> NDArray[np.float32]:
     at_s = np.arange(round(sound.seconds * sound.rate_hz)) / sound.rate_hz
     hz = sound.tone_hz + CHANNEL_STEP_HZ * np.arange(channels)[:, None]
     waves = 0.3 * np.sin(2 * np.pi * hz * at_s)
-    if sound.silent_from_s is not None:
-        waves[:, round(sound.silent_from_s * sound.rate_hz) :] = 0
+    if sound.changes_at_s is not None:
+        waves = np.where(at_s < sound.changes_at_s, waves, 0.3 * np.sin(2 * np.pi * CHANGED_HZ * at_s))
+        waves += np.random.default_rng(3).normal(0, 0.02, waves.shape)
     return waves.astype(np.float32)
 
 
 def loudest_hz(samples: NDArray[np.float32]) -> float:
     spectrum = np.abs(np.fft.rfft(samples))
     return float(np.argmax(spectrum) * SAMPLE_RATE_HZ / len(samples))
+
+
+def changes_at_s(samples: NDArray[np.float32]) -> float:
+    """When the tone is first the other one, to 0.1 s."""
+    window = SAMPLE_RATE_HZ // 10
+    pieces = samples[: len(samples) // window * window].reshape(-1, window)
+    spectra = np.abs(np.fft.rfft(pieces, axis=1))
+    at = round(CHANGED_HZ * window / SAMPLE_RATE_HZ)
+    strong = (spectra.argmax(axis=1) == at) & (spectra[:, at] > window / 20)
+    assert strong.any(), "the other tone is not there"
+    return float(np.argmax(strong)) / 10
 
 
 def purity(samples: NDArray[np.float32], hz: float) -> float:
