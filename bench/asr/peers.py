@@ -11,7 +11,7 @@ from pathlib import Path
 
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from bench.asr.contest import INSTALLED, OURS, Bench, Contestant, Entry, compete
+from bench.asr.contest import INSTALLED, OURS, Bench, Contestant, Entry, compete, serve
 from bench.asr.recordings import Recordings
 from bench.asr.report import Part
 from bench.asr.speed import table_of
@@ -50,6 +50,8 @@ PEERS = (
 def measure(recordings: Recordings, bench: Bench, narrator: Narrator) -> list[Part]:
     """Those that can be installed; the others are named with the reason."""
     found, skipped = contestants(PEERS, bench, narrator)
+    for contestant in found:
+        serve(contestant, bench).close()  # so that no round pays for compiling Python
     piece = recordings.piece(PIECE_S)
     processes = [Entry(contestant, piece, ROUNDS) for contestant in (OURS, INSTALLED, *found)]
     loops = [Entry(contestant, piece, ROUNDS, loop=True) for contestant in (OURS, INSTALLED, *found)]
