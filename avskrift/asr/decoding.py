@@ -57,6 +57,7 @@ class Decoder:
 
     def expect(self, duration_s: float | None) -> WindowSizes:
         """A recording comes whose header says that it lasts so long: the windows to read it in."""
+        self.arranged = self.plan
         if duration_s is None or duration_s > SHORT_S:
             self._expect(self.plan)
         return self.plan.windows_of(duration_s)

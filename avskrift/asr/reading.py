@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from avskrift.asr.packing import Chunk, Packer
+from avskrift.asr.plan import WindowSizes
 from avskrift.asr.vad import Bounds, SpeechSpan, SpeechState, Vad, speech_finder
 from avskrift.audio import Samples
 
@@ -41,17 +42,8 @@ class Window:
 
     chunks: tuple[Chunk, ...]
     after: ResumePoint
-
-
-@dataclass(frozen=True)
-class WindowSizes:
-    """In chunks: the first window is small, so that its text is on its way while the rest is being read."""
-
-    first: int
-    later: int
-
-    def after(self, windows: int) -> int:
-        return self.later if windows else self.first
+    is_whole: bool = False
+    """Whether the recording has these chunks and no others."""
 
 
 def windows(
@@ -103,10 +95,11 @@ class _Reader:
             yield self.take()
 
     def take(self) -> Window:
-        size = self._sizes.after(self._given)
+        is_first, size = not self._given, self._sizes.after(self._given)
         self._given += 1
         taken, self.waiting = self.waiting[:size], self.waiting[size:]
-        return Window(tuple(taken), self._resume_point())
+        is_last = not self._finder and not self.waiting
+        return Window(tuple(taken), self._resume_point(), is_first and is_last)
 
     def _pack(self, spans: list[SpeechSpan]) -> None:
         for span in spans:

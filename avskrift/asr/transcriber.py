@@ -15,6 +15,7 @@ from avskrift.asr.audit import audit_of
 from avskrift.asr.checkpoints import Checkpoint, Finished, file_identity
 from avskrift.asr.decoded import DecodedChunk
 from avskrift.asr.decoding import DecodedBatch, Decoder
+from avskrift.asr.isa import instruction_set
 from avskrift.asr.language import CLEAR, DetectedLanguage
 from avskrift.asr.loudness import Loudness
 from avskrift.asr.meter import Meter
@@ -132,11 +133,12 @@ class Transcriber:
         return Checkpoint(job.checkpoint, identity, made_by)
 
     def _describe(self, options: TranscribeOptions, finished: Finished | None) -> dict[str, Any]:
-        plan = self.decoder.plan
+        plan = self.decoder.arranged
         resumed = {"resumed_at_s": round(finished.end_s, 3)} if finished else {}
         return {
             "name": "avskrift",
             "device": plan.device,
+            "isa": instruction_set() if plan.device == "cpu" else None,
             "compute_type": plan.compute_type,
             "workers": plan.workers,
             "threads": plan.threads,
@@ -180,7 +182,7 @@ class _Run:
             self._meter.begin(media, finished.end_s if finished else 0.0)
             upcoming = windows(
                 self._blocks(media, loudness),
-                self._decoder.plan.windows,
+                self._decoder.expect(media.expected_duration_s),
                 finished.after if finished else None,
                 cast(Vad, options.vad),
             )
@@ -204,6 +206,7 @@ class _Run:
         first = list(islice(upcoming, 1))
         if not first:
             return
+        self._decoder.arrange(first[0])
         if self.language is None:
             self.language = self._find_language(first, upcoming)
             self.checkpoint.begin(self.language)

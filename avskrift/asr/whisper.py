@@ -28,6 +28,7 @@ from avskrift.asr.models import ResolvedModel
 from avskrift.asr.plan import DecodingPlan
 from avskrift.asr.replicas import Replicas
 from avskrift.audio import SAMPLE_RATE_HZ, Samples
+from avskrift.errors import ModelUnavailable
 
 #: Positions of the encoder's output a second of sound.
 POSITIONS_PER_S = 50
@@ -82,7 +83,7 @@ class Whisper:
         """With ``replicas`` that are being loaded already. Raises ``ModelUnavailable``."""
         self.replicas = replicas or Replicas(model, plan)
         self._encodes_one_by_one = plan.device == "cpu" and plan.compute_type in _HOST_TYPES
-        self._hf_tokenizer = tokenizers.Tokenizer.from_file(str(model.directory / "tokenizer.json"))
+        self._hf_tokenizer = _load_tokenizer(model)
         self._extract = FeatureExtractor(feature_size=self._model.n_mels)
         self.tokenizer = lru_cache(maxsize=None)(self._make_tokenizer)
         self._suppressed = lru_cache(maxsize=1)(self._find_suppressed)
@@ -261,6 +262,16 @@ def _merged(timed: list[dict[str, Any]], probabilities: Sequence[float]) -> tupl
         for word, probability in zip(timed, probabilities, strict=True)
         if word["word"].strip()
     )
+
+
+def _load_tokenizer(model: ResolvedModel) -> Any:
+    try:
+        return tokenizers.Tokenizer.from_file(str(model.directory / "tokenizer.json"))
+    except Exception as error:  # the library raises nothing more particular
+        raise ModelUnavailable(
+            f"Model {model.name!r} could not be loaded: {model.directory / 'tokenizer.json'} is damaged ({error}). "
+            "Download it again."
+        ) from error
 
 
 def _languages(tokenizer: Any) -> frozenset[str]:

@@ -87,13 +87,11 @@ def _die_with_parent(parent_pid: int) -> None:
 
 
 def _load(settings: dict[str, Any]) -> Any:
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()  # strangers' speech is nobody's business
-    from avskrift.asr.decoding import Decoder
     from avskrift.asr.models import ResolvedModel
     from avskrift.asr.options import EngineConfig
-    from avskrift.asr.transcriber import Transcriber
+    from avskrift.asr.plan import plan_for
+    from avskrift.asr.replicas import Replicas
+    from avskrift.asr.weights import read_size
 
     model = ResolvedModel(settings["name"], Path(settings["directory"]), settings["revision"], settings["style"])
     config = EngineConfig(
@@ -104,7 +102,15 @@ def _load(settings: dict[str, Any]) -> Any:
         batch=settings["batch"],
         memory_mb=settings["memory_mb"],
     )
-    return Transcriber(model, Decoder(model, config))
+    replicas = Replicas(model, plan_for(config, read_size(model.directory)))
+    # The model loads while everything else is imported.
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # strangers' speech is nobody's business
+    from avskrift.asr.decoding import Decoder
+    from avskrift.asr.transcriber import Transcriber
+
+    return Transcriber(model, Decoder(model, config, replicas))
 
 
 def _describe(transcriber: Any) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class ScriptedDecoder(Decoder):
 
     def __init__(self) -> None:
         self.plan = DecodingPlan("cpu", "int8", workers=1, threads=1, batch=2)
+        self.arranged = self.plan
         self.decoded: list[float] = []
         self.languages_detected = 0
         self.after_batch: Callable[[], None] = lambda: None
@@ -56,6 +57,12 @@ class ScriptedDecoder(Decoder):
     def detect_language(self, chunks: Any, home: Any) -> DetectedLanguage:
         self.languages_detected += 1
         return DETECTED
+
+    def _expect(self, plan: DecodingPlan) -> None:
+        pass
+
+    def _use(self, plan: DecodingPlan) -> None:
+        pass
 
     def _task(self, options: TranscribeOptions, language: str, cancel: threading.Event) -> Any:
         return cancel
