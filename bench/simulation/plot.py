@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench import svg
+
 WIDTH, HEIGHT = 380, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 30, 40
 COLOURS = {"draining": "#0b6e4f", "one-shot": "#c8553d"}
@@ -56,30 +58,31 @@ def plot(runs: Sequence[Run]) -> str:
     ]
     cost = [Line(fleet, fleet, "", lambda run: run["usd_per_audio_h"]) for fleet in fleets]
     panels = _panel(runs, latency, "upload → webhook, seconds", 0) + _panel(runs, cost, "USD per audio hour", WIDTH)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {HEIGHT}" font-family="sans-serif" '
-        f'font-size="11">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(panels) + "\n</svg>\n"
-    )
+    return svg.document(2 * WIDTH, HEIGHT, panels)
 
 
 def _panel(runs: Sequence[Run], lines: Sequence[Line], title: str, offset: float) -> list[str]:
     across = Axis.over([run["uploads_per_day"] for run in runs], offset + LEFT, offset + WIDTH - RIGHT)
     values = [line.value(run) for line in lines for run in runs if run["fleet"] == line.fleet]
     up = Axis.over(values, HEIGHT - BOTTOM, TOP)
-    parts = [_text(offset + LEFT, TOP - 12, title, "start"), *_frame(across, up)]
+    parts = [svg.text(offset + LEFT, TOP - 12, title, "start"), *_frame(across, up)]
     for number, line in enumerate(lines):
         points = sorted((run["uploads_per_day"], line.value(run)) for run in runs if run["fleet"] == line.fleet)
         parts += _curve([(across.at(x), up.at(y)) for x, y in points], line)
-        parts.append(_text(across.begin + 8, TOP + 12 + 13 * number, line.label, "start", COLOURS[line.fleet]))
-    parts.append(_text((across.begin + across.end) / 2, HEIGHT - 8, "uploads a day", "middle"))
+        parts.append(svg.text(across.begin + 8, TOP + 12 + 13 * number, line.label, "start", COLOURS[line.fleet]))
+    parts.append(svg.text((across.begin + across.end) / 2, HEIGHT - 8, "uploads a day", "middle"))
     return parts
 
 
 def _frame(across: Axis, up: Axis) -> list[str]:
-    grid = [_rule(across.at(tick), TOP, across.at(tick), HEIGHT - BOTTOM) for tick in across.ticks()]
-    grid += [_rule(across.begin, up.at(tick), across.end, up.at(tick)) for tick in up.ticks()]
-    labels = [_text(across.at(tick), HEIGHT - BOTTOM + 14, f"{tick:,.0f}", "middle") for tick in across.ticks()]
-    return [*grid, *labels, *(_text(across.begin - 5, up.at(tick) + 4, f"{tick:,.10g}", "end") for tick in up.ticks())]
+    grid = [svg.rule(across.at(tick), TOP, across.at(tick), HEIGHT - BOTTOM) for tick in across.ticks()]
+    grid += [svg.rule(across.begin, up.at(tick), across.end, up.at(tick)) for tick in up.ticks()]
+    labels = [svg.text(across.at(tick), HEIGHT - BOTTOM + 14, f"{tick:,.0f}", "middle") for tick in across.ticks()]
+    return [
+        *grid,
+        *labels,
+        *(svg.text(across.begin - 5, up.at(tick) + 4, f"{tick:,.10g}", "end") for tick in up.ticks()),
+    ]
 
 
 def _curve(points: Sequence[tuple[float, float]], line: Line) -> list[str]:
@@ -88,11 +91,3 @@ def _curve(points: Sequence[tuple[float, float]], line: Line) -> list[str]:
     dash = f' stroke-dasharray="{line.dash}"' if line.dash else ""
     dots = [f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>' for x, y in points]
     return [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"{dash}/>', *dots]
-
-
-def _rule(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="#ddd"/>'
-
-
-def _text(x: float, y: float, words: str, anchor: str, colour: str = "#333") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{words}</text>'
