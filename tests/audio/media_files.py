@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.error
+import av.codec.codec
+import av.stream
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -34,22 +35,56 @@ class Sound:
     changes_at_s: float | None = None
     """From here on another tone, to see whether the clock holds; with some noise, so that packets are alike."""
     language: str | None = None
+    is_default: bool = False
 
 
-def encode(path: Path, *sounds: Sound, container: str | None = None, **container_options: str) -> Path:
-    """Skips the test where the wheel has no such encoder, or the container does not take what it makes."""
-    try:
-        with av.open(str(path), "w", format=container, options=container_options) as file:
-            streams = [_stream(file, sound) for sound in sounds]
-            for stream, sound in zip(streams, sounds, strict=True):
-                _encode(file, stream, sound)
-    except (av.error.FFmpegError, ValueError) as error:
-        pytest.skip(f"{path.name} with {sounds[0].codec} cannot be made here: {error}")
+@dataclass(frozen=True)
+class Picture:
+    """What there is to see beside the sound."""
+
+    codec: str = "mpeg4"
+    pixels: str = "yuv420p"
+    frames: int = 20
+    rate_hz: int = 10
+    is_cover: bool = False
+
+
+def encode(path: Path, *sounds: Sound, container: str | None = None, picture: Picture | None = None) -> Path:
+    """Skips the test where the wheel has no such encoder."""
+    for sound in sounds:
+        _require_encoder(sound.codec)
+    with av.open(str(path), "w", format=container) as file:
+        streams = [_stream(file, sound) for sound in sounds]
+        if picture:
+            _draw(file, picture)
+        for stream, sound in zip(streams, sounds, strict=True):
+            _encode(file, stream, sound)
     return path
+
+
+def _require_encoder(codec: str) -> None:
+    try:
+        av.codec.Codec(codec, "w")
+    except av.codec.codec.UnknownCodecError:
+        pytest.skip(f"the installed av has no encoder for {codec}")
+
+
+def _draw(file: Any, picture: Picture) -> None:
+    _require_encoder(picture.codec)
+    stream = file.add_stream(picture.codec, rate=picture.rate_hz, options={"strict": "unofficial"})
+    stream.width = stream.height = 64
+    stream.pix_fmt = picture.pixels
+    if picture.is_cover:
+        stream.disposition = av.stream.Disposition.attached_pic
+    for number in range(picture.frames):
+        frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), number, np.uint8), format="rgb24")
+        file.mux(stream.encode(frame))
+    file.mux(stream.encode(None))
 
 
 def _stream(file: Any, sound: Sound) -> Any:
     stream = file.add_stream(sound.codec, rate=sound.rate_hz, layout=sound.layout, options=sound.options)
+    stream.disposition = av.stream.Disposition.default if sound.is_default else av.stream.Disposition(0)
     if sound.language:
         stream.metadata["language"] = sound.language
     return stream
