@@ -211,6 +211,7 @@ class _Run:
             self.language = self._find_language(first, upcoming)
             self.checkpoint.begin(self.language)
         reading = self._meter.given(chain(first, upcoming))
+        del first  # or its sound would be kept for as long as the recording is read
         batches = self._decoder.decode(reading, self.job.options, self.language.code, self.job.cancel)
         yield from self._keep(channel, self._meter.decoded(batches))
 
