@@ -185,7 +185,8 @@ class Attempt:
         now = self._now()
         done = JobProgress(round(transcript.duration_s, 3), round(transcript.duration_s, 3))
         ended = ended_job(self._current(), JobStatus.COMPLETED, now, result=result, progress=done, cost=self._cost(now))
-        self._finish(ended, {"engine": transcript.engine, "warnings": list(transcript.warnings)})
+        evidence = {"engine": transcript.engine, "warnings": list(transcript.warnings), "audit": transcript.audit}
+        self._finish(ended, evidence)
 
     def _fail_job(self, error: JobError) -> None:
         """The recording's own fault: no other attempt would end better."""

@@ -85,7 +85,7 @@ class ScriptedEngine:
             raise outcome
         if outcome:
             self._follow(outcome, Work(path, on_progress, cancel, checkpoint))
-        return Transcript("sv", 2.0, 1.5, "scripted", (Segment(0.0, 1.5, "Hej världen."),))
+        return Transcript("sv", 2.0, 1.5, "scripted", (Segment(0.0, 1.5, "Hej världen."),), audit={"retried": 1})
 
 
 def nothing(*_: Any, **__: Any) -> None: ...

@@ -25,7 +25,8 @@ def test_job_ends_with_results_record_and_webhook(stage: Stage) -> None:
     assert ended.result["words"] == 2
     assert set(ended.result["keys"]) == {"txt", "json", "srt", "vtt"}
     assert "Hej världen." in stage.read(ended.result["keys"]["txt"])
-    assert json.loads(stage.read(f"results/{job.job_id}/job.json"))["status"] == "completed"
+    record = json.loads(stage.read(f"results/{job.job_id}/job.json"))
+    assert (record["status"], record["audit"]) == ("completed", {"retried": 1})
     order = ["queued", "launched", "booted", "claimed", "downloaded", "model_ready", "transcribed", "stored"]
     assert set(order) <= set(ended.phases)
     assert stage.messages() == 0
