@@ -21,6 +21,12 @@ from avskrift.asr.whisper import Whisper
 def decode_batch(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> list[DecodedChunk]:
     """What is said in each chunk. Raises ``Cancelled`` between attempts."""
     task.raise_if_cancelled()
+    tried = attempts_at(whisper, chunks, task)
+    return [_decoded(chunk, of_chunk) for chunk, of_chunk in zip(chunks, tried, strict=True)]
+
+
+def attempts_at(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> list[list[Take]]:
+    """All attempts at each chunk, in the order they are made."""
     takes = Takes(whisper, chunks, task)
     tried = [[take] for take in takes.first()]
     offered = [set(_offered(chunk, task)) for chunk in chunks]
@@ -28,7 +34,7 @@ def decode_batch(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> list[
         for how, rows in remedies.items():
             for row, take in zip(rows, takes.again(how, rows), strict=True):
                 tried[row].append(take)
-    return [_decoded(chunk, of_chunk) for chunk, of_chunk in zip(chunks, tried, strict=True)]
+    return tried
 
 
 def _remedies(tried: Sequence[Sequence[Take]], offered: Sequence[set[How]]) -> dict[How, list[int]]:

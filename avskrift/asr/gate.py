@@ -62,7 +62,7 @@ class Thresholds:
     log_probability: float = -1.3
     doubtful_log_probability: float = -0.6
     """Below this the language is listened for, where it was detected and not given."""
-    no_speech_probability: float = 0.6
+    no_speech_probability: float = 0.5
     """Together with one of the next two."""
     no_speech_log_probability: float = -1.4
     no_speech_tokens_per_s: float = 0.4
