@@ -42,8 +42,8 @@ IDEAS = (
         "allocator: without huge pages",
         environment={name: value for name, value in ALLOCATOR_ENVIRONMENT.items() if name != _HUGE_PAGES},
     ),
-    Idea("encode a whole batch at once, and output not cut", {"one_by_one": False}),
-    Idea("encoder output not cut", {"silence_behind_s": 30.0}),
+    Idea("encode a whole batch at once", {"one_by_one": False}),
+    Idea("encoder output cut 4 s behind the speech", {"silence_behind_s": 4.0}),
     Idea("encoder output cut at the end of speech", {"silence_behind_s": 0.0}),
     Idea("one worker × two threads", {"workers": 1, "threads": 2}),
     *(Idea(f"batch {batch}", {"batch": batch}) for batch in (1, 2, 4, 6, 8)),
@@ -51,6 +51,7 @@ IDEAS = (
     Idea("all read before decoding begins", {"overlap": False}),
     Idea("float32 instead of int8", {"compute_type": "float32"}),
     Idea("words aligned too", {"words": True}),
+    Idea("no chunk decoded again, whatever the gate says", {"attempts": 1}),
 )
 
 

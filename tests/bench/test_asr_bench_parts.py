@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.asr import ideas_run
 from bench.asr.contest import FALLING_BACK, INSTALLED, OURS, Bench
-from bench.asr.ideas import AS_IT_IS, Idea, Trials, Tried
+from bench.asr.ideas import AS_IT_IS, IDEAS, Idea, Trials, Tried
 from bench.asr.ideas import part_of as ideas_part
 from bench.asr.measured import Usage
 from bench.asr.peers import PEERS, Peer, contestants
@@ -88,6 +89,19 @@ def test_ideas_are_held_against_the_unchanged_engine_of_the_same_round(tmp_path:
     rows = ideas_part(trials, clip().recording, Bench(tmp_path, 2, tmp_path)).grid.rows
     assert [row[3] for row in rows] == ["1.00", "2.00"]
     assert rows[0][-1] == "100.0"
+
+
+@pytest.mark.parametrize("idea", IDEAS, ids=lambda idea: idea.name)
+def test_every_idea_finds_in_the_engine_what_it_changes(idea: Idea, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own it is changed for good; here it is given back."""
+    monkeypatch.setattr(ideas_run, "setattr", monkeypatch.setattr, raising=False)
+    ideas_run.apply(dict(idea.changes))
+
+
+def test_an_engine_that_is_not_built_so_any_more_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(ideas_run.whisper, "_HOST_TYPES")
+    with pytest.raises(AttributeError, match="_HOST_TYPES"):
+        ideas_run.apply({"one_by_one": False})
 
 
 def test_a_peer_that_can_not_be_installed_is_named_with_the_reason(
