@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from avskrift.asr.packing import Chunk, Packer
+from avskrift.asr.packing import CHUNK_S, Chunk, Packer
 from avskrift.asr.plan import WindowSizes
 from avskrift.asr.vad import Bounds, SpeechSpan, SpeechState, Vad, speech_finder
 from avskrift.audio import Samples
@@ -47,15 +47,20 @@ class Window:
 
 
 def windows(
-    blocks: Iterable[Samples], sizes: WindowSizes, resume: ResumePoint | None = None, vad: Vad = "default"
+    blocks: Iterable[Samples],
+    sizes: WindowSizes,
+    resume: ResumePoint | None = None,
+    vad: Vad = "default",
+    chunk_s: float = CHUNK_S,
 ) -> Iterator[Window]:
     """The speech in ``blocks`` in windows of chunks, the last one smaller; holds little more than one.
 
     ``blocks`` are those of the whole recording. With ``resume`` they are not listened to before that point; raises
-    ``Misfit`` when they do not reach it. Only what begins a recording begins with a small window.
+    ``Misfit`` when they do not reach it. Only what begins a recording begins with a small window. Spans are put
+    together up to ``chunk_s`` seconds.
     """
     blocks = iter(blocks)
-    reader = _Reader(blocks, sizes, resume, vad)
+    reader = _Reader(blocks, sizes, resume, vad, chunk_s)
     yield from reader.full_windows()
     for block in blocks:
         reader.hear(block)
@@ -68,7 +73,9 @@ def windows(
 class _Reader:
     """The chain from blocks to chunks. Takes those blocks that ``resume`` has behind it."""
 
-    def __init__(self, blocks: Iterator[Samples], sizes: WindowSizes, resume: ResumePoint | None, vad: Vad) -> None:
+    def __init__(
+        self, blocks: Iterator[Samples], sizes: WindowSizes, resume: ResumePoint | None, vad: Vad, chunk_s: float
+    ) -> None:
         self._sizes = sizes
         self._given = 1 if resume else 0
         resume = resume or ResumePoint()
@@ -77,7 +84,7 @@ class _Reader:
         bounds = [*tape, *resume.open, *(span for chunk in resume.waiting for span in chunk)]
         found = iter(_gather(blocks, bounds, speech.heard if speech else None))
         self._finder = speech_finder(vad, speech, next(found)) if speech else None
-        self._packer = Packer([SpeechSpan(start, next(found)) for start, _ in resume.open])
+        self._packer = Packer([SpeechSpan(start, next(found)) for start, _ in resume.open], chunk_s)
         self.waiting = [Chunk(tuple(SpeechSpan(start, next(found)) for start, _ in chunk)) for chunk in resume.waiting]
 
     def hear(self, block: Samples) -> None:

@@ -34,7 +34,7 @@ Language = Annotated[
         "--language",
         "-l",
         rich_help_panel=_SPEECH,
-        help=f"Code such as sv or en; auto detects it once, {MULTI} in every chunk of up to 30 s.",
+        help=f"Code such as sv or en; auto detects it once, {MULTI} every 10 s or so.",
     ),
 ]
 HomeLanguage = Annotated[
