@@ -18,6 +18,7 @@ import av.error
 import numpy as np
 
 from avskrift.containers import (
+    DAMAGE,
     MediaInfo,
     choose_stream,
     describe,
@@ -161,7 +162,7 @@ class AudioFile:
             self._gaps.arrived(packet, self._read_s)
             try:
                 frames = packet.decode()
-            except (av.error.FFmpegError, ValueError):
+            except DAMAGE:
                 self._gaps.damaged(packet, self._read_s)
                 continue
             self._gaps.decoded(packet, frames)
@@ -174,7 +175,7 @@ class AudioFile:
     def _converted(self, packet: Any, frame: Any) -> list[Samples]:
         try:
             samples = list(self._resampler(frame))
-        except (av.error.FFmpegError, ValueError):  # a layout or rate that no resampler can be set up for
+        except DAMAGE:  # a layout or rate that no resampler can be set up for
             if packet:
                 self._gaps.damaged(packet, self._read_s)
             return []
@@ -193,10 +194,12 @@ class AudioFile:
                     errors_in_a_row = 0
                     yield packet
                 return
-            except (av.error.FFmpegError, ValueError) as error:
+            except IndexError:  # of PyAV 18, behind the last packet, when streams turned up while it read
+                return
+            except DAMAGE as error:
                 errors_in_a_row += 1
                 if errors_in_a_row == _MAX_READ_ERRORS:
-                    why = f" ({error.strerror})" if isinstance(error, av.error.FFmpegError) else ""
+                    why = f" ({error.strerror})" if isinstance(error, OSError | av.error.FFmpegError) else ""
                     self.warnings.append(f"Reading stopped after {self._read_s:.1f} s, the file is damaged there{why}.")
                     return
 

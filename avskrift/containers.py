@@ -6,6 +6,7 @@ addresses are refused.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -17,6 +18,9 @@ import av
 import av.error
 
 from avskrift.errors import NoAudioStream, UnsupportedMedia
+
+#: What PyAV raises for a file that is not as it should be, or cannot be read on.
+DAMAGE = (av.error.FFmpegError, ValueError, OSError)
 
 _READ_BUFFER_BYTES = 1 << 18
 
@@ -35,6 +39,16 @@ class MediaInfo:
     has_video: bool
 
 
+class _Recording(io.BufferedReader):
+    """A file that damage may send anywhere, before its beginning too: libav is told no, as it expects."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
+
+
 def shown(path: Path) -> str:
     """A file's name as it can be printed, whatever bytes are in it."""
     return path.name.encode(errors="replace").decode()
@@ -43,7 +57,7 @@ def shown(path: Path) -> str:
 def open_file(path: Path) -> IO[bytes]:
     """Raises ``UnsupportedMedia`` for a file that is empty or cannot be read."""
     try:
-        file = path.open("rb")
+        file = _Recording(io.FileIO(path))
     except OSError as error:
         raise UnsupportedMedia(
             f"{shown(path)}: cannot be read ({error.strerror}). Check the path and its permissions."
@@ -67,7 +81,7 @@ def open_container(file: IO[bytes], path: Path) -> Any:
             io_open=_refuse_other_files,
             container_options={"protocol_whitelist": "none"},
         )
-    except (av.error.FFmpegError, ValueError, PermissionError) as error:
+    except DAMAGE as error:
         raise UnsupportedMedia(
             f"{shown(path)}: this is no audio or video file that can be read. "
             "It may be cut off, or another kind of file; send for example wav, flac, mp3, m4a, ogg, mp4, mkv or webm."

@@ -60,6 +60,9 @@ class Gaps:
     _sound_bytes: int = 0
     _sound_s: float = 0.0
     _damaged_packets: int = 0
+    _unheard_s: float = 0.0
+    """Of packets that were decoded to nothing since the last sound: missing if sound follows, else the end."""
+    _unheard_packets: int = 0
 
     def arrived(self, packet: Any, position_s: float) -> None:
         """A packet has come, when so many seconds of the recording were read: look at its time stamp."""
@@ -74,11 +77,14 @@ class Gaps:
             self._through_s = through_s
 
     def decoded(self, packet: Any, frames: list[Any]) -> None:
-        """It was decoded, to nothing perhaps, as some codecs answer damage."""
+        """It was decoded; to nothing perhaps, as some codecs answer damage, and all of them their last padding."""
         if not frames:
             if packet.size and self._sound_s and not packet.is_discard:
-                self._lost(self._claimed_s(packet))
+                self._unheard_s += self._claimed_s(packet)
+                self._unheard_packets += 1
             return
+        self._lost(self._unheard_s, self._unheard_packets)
+        self._unheard_s, self._unheard_packets = 0.0, 0
         decoded_s = sum(frame.samples / frame.sample_rate for frame in frames if frame.sample_rate)
         if self._through_s is not None and packet.pts is None:
             self._through_s += decoded_s
@@ -91,7 +97,7 @@ class Gaps:
         if self.container in _WITHOUT_TIME_STAMPS and not bytes(packet).startswith(b"ID3"):
             byte_s = packet.size * self._sound_s / self._sound_bytes if self._sound_bytes else 0.0
             lost_s = max(lost_s, self._believed(byte_s, position_s))
-        self._lost(lost_s)
+        self._lost(lost_s, 1)
 
     def place(self, start_s: float) -> float:
         """What is missing before the next sound begins at this second of the recording, in seconds; told once."""
@@ -110,9 +116,9 @@ class Gaps:
         elif len(self.places) < _KEPT_PLACES:
             self.places.append(place)
 
-    def _lost(self, lost_s: float) -> None:
+    def _lost(self, lost_s: float, packets: int) -> None:
         self._due_s += lost_s
-        self._damaged_packets += 1
+        self._damaged_packets += packets
 
     def _claimed_s(self, packet: Any) -> float:
         return min(max(0, packet.duration or 0) * self.tick_s, MAX_PACKET_S)

@@ -109,6 +109,15 @@ def test_a_sound_file_has_no_gaps(tmp_path: Path, name: str, codec: str, rate_hz
     assert changes_at_s(reading.samples) == pytest.approx(CHANGE_S, abs=0.11)
 
 
+@pytest.mark.parametrize("name", ["a.mp3", "a.m4a", "a.ogg", "a.webm", "a.mkv"])
+def test_the_padding_behind_the_last_sound_is_no_damage(tmp_path: Path, name: str) -> None:
+    codec = {"a.mp3": "mp3", "a.m4a": "aac", "a.mkv": "mp3"}.get(name, "libopus")
+    for milliseconds in range(1_000, 1_060, 5):
+        reading = read(encode(tmp_path / name, Sound(codec, seconds=milliseconds / 1000)))
+        assert reading.warnings == []
+        assert len(reading.samples) / SAMPLE_RATE_HZ == pytest.approx(milliseconds / 1000, abs=0.06)
+
+
 @pytest.mark.parametrize(("name", "codec", "rate_hz"), [("a.wv", "wavpack", 16_000), ("a.avi", "mp3", 44_100)])
 def test_where_the_place_cannot_be_known_the_loss_is_told(tmp_path: Path, name: str, codec: str, rate_hz: int) -> None:
     """WavPack finds no way back behind the damage; AVI does, but says not where it is."""
