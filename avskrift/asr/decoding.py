@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from avskrift.asr.attempts import decode_batch
 from avskrift.asr.decoded import DecodedChunk
@@ -67,6 +67,10 @@ class Decoder:
         self.arranged = self.plan.for_all_of(first.chunks) if first.is_whole else self.plan
         self._use(self.arranged)
 
+    def listen_alone(self) -> None:
+        """The next speech is heard for its language by one batch on every core, whatever was done before."""
+        self._use(self.plan.alone)
+
     def detect_language(self, chunks: Sequence[Chunk], home: str | None) -> DetectedLanguage:
         """The language of the first speech: one chunk after the other is heard until one stands out."""
         if not self.whisper.is_multilingual:
@@ -94,7 +98,8 @@ class Decoder:
             try:
                 for window in reading:
                     batches = self.arranged.batches(window.chunks, in_order=options.language == MULTI)
-                    futures = [pool.submit(self._decode_batch, batch, task) for batch in batches]
+                    of_window = self._task_of(window, task)
+                    futures = [pool.submit(self._decode_batch, batch, of_window) for batch in batches]
                     running.append(_Submitted(window, futures))
                     if len(running) > 1:
                         yield from running.popleft().results()
@@ -108,6 +113,14 @@ class Decoder:
     def _task(self, options: TranscribeOptions, language: str, cancel: threading.Event) -> Task:
         known, self._encoded = self._encoded, {}
         return Task(options, language, self._context(options), cancel, known, self.limits)
+
+    def _task_of(self, window: Window, task: Task) -> Task:
+        """Its chunks are of several recordings where they have languages of their own."""
+        if not window.languages:
+            return task
+        known, self._encoded = self._encoded, {}
+        languages = dict(zip(window.chunks, window.languages, strict=True))
+        return replace(task, encoded=known or task.encoded, languages=languages)
 
     def _decode_batch(self, chunks: Sequence[Chunk], task: Task) -> list[DecodedChunk]:
         return decode_batch(self.whisper, chunks, task)

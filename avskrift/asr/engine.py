@@ -14,7 +14,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from types import TracebackType
 from avskrift.asr import models
 from avskrift.asr.options import EngineConfig, EngineInfo, Progress, TranscribeOptions
 from avskrift.asr.process import Message, WorkerProcess
-from avskrift.errors import AvskriftError, Cancelled, WorkerCrashed, error_from_code
+from avskrift.errors import AvskriftError, Cancelled, InternalError, WorkerCrashed, error_from_code
 from avskrift.transcript import Transcript
 
 __all__ = ["Engine", "EngineConfig", "EngineInfo", "Progress", "TranscribeOptions"]
@@ -102,6 +102,27 @@ class Engine:
                 self._drop_worker()
                 raise
 
+    def transcribe_many(
+        self,
+        paths: Sequence[Path],
+        options: TranscribeOptions | None = None,
+        on_progress: Callable[[int, Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[Transcript | AvskriftError]:
+        """What is said in each of several files, in order, or why nobody can say: an error costs one file.
+
+        Those under two minutes that follow one another are decoded together, which is faster than one by one; who
+        shares a batch with whom, and with it the last bits of the probabilities, depends on their order alone.
+        After a crash, those that were together are done again one at a time. ``on_progress`` gets a file's place, too.
+
+        Raises ``BadOptions`` at once; while iterated over, ``ModelUnavailable`` and, once ``cancel`` is set,
+        ``Cancelled``. Until then other calls wait; whoever stops early ends the worker.
+        """
+        options = options or TranscribeOptions()
+        options.validate()
+        options = models.fitted(options, self.config.model)
+        return self._many(list(paths), options, on_progress or (lambda *_: None), cancel or threading.Event())
+
     def close(self) -> None:
         """End the worker; a later call would start another."""
         worker, self._worker, self._info = self._worker, None, None
@@ -149,6 +170,55 @@ class Engine:
         )
         return self._info
 
+    def _many(
+        self,
+        paths: list[Path],
+        options: TranscribeOptions,
+        on_progress: Callable[[int, Progress], None],
+        cancel: threading.Event,
+    ) -> Iterator[Transcript | AvskriftError]:
+        answered = 0
+        while answered < len(paths):
+            first = opened = answered
+            try:
+                for message in self._ask_for_many(paths[first:], options, cancel):
+                    place = first + message["index"]
+                    if message["event"] == "reading":
+                        opened = place
+                    elif message["event"] == "progress":
+                        on_progress(place, Progress(message["done_s"], message["total_s"]))
+                    else:
+                        answered = place + 1
+                        yield _result(message)
+            except (WorkerCrashed, InternalError) as crash:
+                together = paths[answered : opened + 1]
+                yield from (self._alone(path, options, cancel) for path in together) if len(together) > 1 else [crash]
+                answered += max(1, len(together))
+
+    def _ask_for_many(
+        self, paths: list[Path], options: TranscribeOptions, cancel: threading.Event
+    ) -> Iterator[Message]:
+        with self._turn:
+            self._start()
+            absolute = [str(path.absolute()) for path in paths]
+            self._running().send({"command": "transcribe_many", "paths": absolute, "options": asdict(options)})
+            try:
+                while (message := self._next_message(cancel))["event"] != "done":
+                    yield message
+            except _Answered as answered:
+                raise answered.error from None
+            except BaseException:
+                self._drop_worker()
+                raise
+
+    def _alone(self, path: Path, options: TranscribeOptions, cancel: threading.Event) -> Transcript | AvskriftError:
+        try:
+            return self.transcribe(path, options, cancel=cancel)
+        except Cancelled:
+            raise
+        except AvskriftError as error:
+            return error
+
     def _await_transcript(self, on_progress: Callable[[Progress], None] | None, cancel: threading.Event) -> Transcript:
         while True:
             message = self._next_message(cancel)
@@ -178,7 +248,7 @@ class Engine:
                 )
             if message["event"] == "error":
                 raise _Answered(_reported(message))
-            if kill_at is None or message["event"] == "transcript":
+            if kill_at is None or message["event"] in ("transcript", "done"):
                 return message
 
     def _running(self) -> WorkerProcess:
@@ -190,6 +260,12 @@ class Engine:
         worker, self._worker, self._info = self._worker, None, None
         if worker:
             worker.kill()
+
+
+def _result(message: Message) -> Transcript | AvskriftError:
+    if message["event"] == "failed":
+        return _reported(message)
+    return Transcript.from_dict(message["transcript"])
 
 
 def _reported(message: Message) -> AvskriftError:

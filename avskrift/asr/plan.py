@@ -22,8 +22,8 @@ from avskrift.errors import BadOptions
 if TYPE_CHECKING:
     from avskrift.asr.packing import Chunk
 
-#: Chunks decoded together. Above 5 or 6 on CPU, memory bandwidth for the cross-attention keys is the limit.
-CPU_BATCH = 4
+#: Chunks decoded together. Above 6 on CPU, memory bandwidth for the cross-attention keys is the limit.
+CPU_BATCH = 6
 GPU_BATCH = 16
 #: More batches at a time than this were never measured.
 MAX_CPU_WORKERS = 4
@@ -35,9 +35,9 @@ SHORT_S = 120.0
 DEFAULT_MEMORY_MB = 1500
 
 _MB = 1_000_000
-#: Libraries, the detector of speech and the recording's last minutes.
-_PROCESS_BYTES = 140 * _MB
-#: The encoder's attention of one window: scores, their softmax, and what the heap loses between them.
+#: Libraries, the detector of speech, the recording's last minutes, and what the heap loses between them.
+_PROCESS_BYTES = 285 * _MB
+#: The encoder's attention of one window: scores, their softmax, and what they are made of.
 _SCORES_COPIES = 3
 #: Of a window's tokens times the vocabulary, which alignment holds at once, float32.
 _LOGITS_COPIES = 1.25
@@ -156,17 +156,20 @@ def cpu_plan(config: EngineConfig, compute_type: str, size: ModelSize | None, co
 
 
 def estimated_bytes(plan: DecodingPlan, size: ModelSize) -> float:
-    """The most that the process is expected to take on a CPU: loading, or every worker at its worst at once.
+    """The most that the process is expected to take on a CPU: loading, or every worker with its batch.
 
-    A row's keys and values of the encoder's output stay while it is decoded. To align it, the logits of all its
-    tokens are there together. Beams have keys and values of their own tokens.
+    A worker encodes one window after the other, then holds the keys and values of each row's encoder output, and of
+    its tokens for each beam. To align, the logits of all tokens of a batch are there together, but so briefly that
+    two workers were never seen to do that at once.
     """
     copies = 2 if plan.keeps_both and plan.workers > 1 else 1
     resident = _PROCESS_BYTES + copies * size.loaded_bytes(plan.compute_type)
     scores = size.heads * _POSITIONS**2 * _FLOAT_BYTES
     kept = 2 * size.decoder_layers * size.width * _FLOAT_BYTES
-    row = kept * (_POSITIONS + _BEAMS * _TOKENS) + _LOGITS_COPIES * _TOKENS * size.vocabulary * _FLOAT_BYTES
-    return resident + max(size.stored_bytes, plan.workers * (_SCORES_COPIES * scores + plan.batch * row))
+    row = kept * (_POSITIONS + _BEAMS * _TOKENS)
+    logits = _LOGITS_COPIES * _TOKENS * size.vocabulary * _FLOAT_BYTES
+    working = plan.workers * max(_SCORES_COPIES * scores, plan.batch * row) + plan.batch * logits
+    return resident + max(size.stored_bytes, working)
 
 
 def estimated_speed(plan: DecodingPlan) -> float:

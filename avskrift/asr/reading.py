@@ -44,6 +44,8 @@ class Window:
     after: ResumePoint
     is_whole: bool = False
     """Whether the recording has these chunks and no others."""
+    languages: tuple[str, ...] = ()
+    """Of each chunk, where they are of several recordings."""
 
 
 def windows(

@@ -35,16 +35,20 @@ class Replicas:
         return self._current.result()
 
     def expect(self, plan: DecodingPlan) -> None:
-        """``plan`` will be used soon: begin to load the model for it, if there is room beside the one in use."""
-        if self.plan.keeps_both:
-            self._begin(plan)
+        """``plan`` will be used soon: begin to load the model for it."""
+        self._make_room_for(plan)
+        self._begin(plan)
 
     def use(self, plan: DecodingPlan) -> None:
         """From here on ``current`` is the one for ``plan``, whatever was used before."""
+        self._make_room_for(plan)
+        self._current = self._begin(plan)
+
+    def _make_room_for(self, plan: DecodingPlan) -> None:
+        """Let go of what is loaded for the other way, where there is no memory for both."""
         if not self.plan.keeps_both and _key(plan) not in self._loading:
             self._loading.clear()
-            del self._current
-        self._current = self._begin(plan)
+            self._current = self._begin(plan)
 
     def _begin(self, plan: DecodingPlan) -> Future[Any]:
         loading = self._loading.get(_key(plan))

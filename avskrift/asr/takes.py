@@ -80,7 +80,7 @@ class Takes:
         self._whisper = whisper
         self._task = task
         self._encoded = encode(whisper, chunks, task)
-        self._languages = languages_of(whisper, self._encoded, task)
+        self._languages = languages_of(whisper, chunks, self._encoded, task)
         self._heard: list[Heard | None] = [None] * len(chunks)
 
     def first(self) -> list[Take]:

@@ -28,6 +28,8 @@ class Task:
     """Chunks whose language was listened for have been encoded already."""
     limits: Thresholds = BASE
     """Of the quality gate."""
+    languages: Mapping[Chunk, str] = field(default_factory=dict)
+    """Of each chunk, where they are of several recordings."""
 
     def raise_if_cancelled(self) -> None:
         if self.cancel.is_set():
@@ -41,10 +43,10 @@ def encode(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> Encoded:
     return whisper.encode([chunk.samples for chunk in chunks])
 
 
-def languages_of(whisper: Whisper, encoded: Encoded, task: Task) -> list[str]:
-    """Each chunk's: the recording's, or what it is heard to be in."""
+def languages_of(whisper: Whisper, chunks: Sequence[Chunk], encoded: Encoded, task: Task) -> list[str]:
+    """Each chunk's: its recording's, or what it is heard to be in."""
     if task.options.language != MULTI or not whisper.is_multilingual:
-        return [task.language] * len(encoded.durations_s)
+        return [task.languages.get(chunk, task.language) for chunk in chunks]
     heard = whisper.language_probabilities(encoded)
     return languages_by_chunk(heard, task.options.home_language, task.language)
 

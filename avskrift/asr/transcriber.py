@@ -85,17 +85,17 @@ class Transcriber:
         checkpoint = self._checkpoint(job)
         finished = checkpoint.load() if may_resume else None
         channels = _channels(job)
-        run = _Run(self.decoder, job, checkpoint, finished, Meter(job.on_progress, len(channels)))
+        run = Run(self.decoder, job, checkpoint, finished, Meter(job.on_progress, len(channels)))
         try:
             for channel in channels:
                 run.listen(channel)
         except Cancelled as cancelled:
-            partial = self._put_together(run, finished)
+            partial = self.put_together(run, finished)
             cancelled.partial = replace(partial, warnings=(*partial.warnings, _cut_short(partial)))
             raise
-        return self._put_together(run, finished)
+        return self.put_together(run, finished)
 
-    def _put_together(self, run: _Run, finished: Finished | None) -> Transcript:
+    def put_together(self, run: Run, finished: Finished | None) -> Transcript:
         """Of what has been heard so far: whole sentences or not, it is in order and has its times."""
         heard, language, options = run.heard, run.language, run.job.options
         chunks = sorted(chain.from_iterable(one.chunks for one in heard), key=lambda chunk: chunk.clock.spans)
@@ -159,7 +159,7 @@ class Transcriber:
         }
 
 
-class _Run:
+class Run:
     """The passes over one recording; they share its language, its checkpoint and its progress."""
 
     def __init__(
@@ -175,6 +175,13 @@ class _Run:
         self.asked_language = None if job.options.language == MULTI else job.options.language
         self.language = finished.language if finished else None
         """Known since the first speech."""
+
+    @classmethod
+    def over(cls, decoder: Decoder, job: Job, language: DetectedLanguage | None) -> Run:
+        """Passes that were made elsewhere, for ``heard``."""
+        run = cls(decoder, job, Checkpoint(None, {}, {}), None, Meter(job.on_progress))
+        run.language = language
+        return run
 
     def listen(self, channel: int | None) -> None:
         """A pass over the whole recording, or over what of it is not finished."""
@@ -197,7 +204,7 @@ class _Run:
                     chunks.append(chunk)
                 self._meter.finish()
             finally:
-                self.heard.append(_heard(channel, chunks, media, loudness))
+                self.heard.append(heard(channel, chunks, media, loudness))
 
     def _blocks(self, media: AudioFile, loudness: Loudness) -> Iterator[Samples]:
         for block in media.blocks():
@@ -253,7 +260,7 @@ def _cut_short(partial: Transcript) -> str:
     return f"It was cancelled: the text ends at {end_s:.1f} s."
 
 
-def _heard(channel: int | None, chunks: Iterable[DecodedChunk], media: AudioFile, loudness: Loudness) -> Heard:
+def heard(channel: int | None, chunks: Iterable[DecodedChunk], media: AudioFile, loudness: Loudness) -> Heard:
     """A pass's chunks, moved from the clip's clock onto the recording's."""
     shift = media.clip_start_samples
     shifted = tuple(replace(chunk, clock=chunk.clock.later(shift)) for chunk in chunks)

@@ -5,6 +5,10 @@
 Commands: ``{"command": "transcribe", "path", "options", "checkpoint"}``, the last a path or null, and
 ``{"command": "cancel"}``. Events: ``ready`` once the model is loaded; then for each file ``progress`` any number of
 times and one ``transcript`` or ``error``. It ends when its input ends, and with its parent.
+
+``{"command": "transcribe_many", "paths", "options"}`` gives events with the ``index`` of their file: ``reading`` before
+it is opened, ``progress``, and one ``transcript`` or ``failed`` each, in order; then ``done``, or one ``error`` for all
+that had none yet.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -125,6 +130,9 @@ def _serve(transcriber: Any, inbox: Inbox, outbox: Outbox) -> None:
     from avskrift.asr.transcriber import Job
 
     command = inbox.next_command()
+    if command["command"] == "transcribe_many":
+        _serve_many(transcriber, command, inbox, outbox)
+        return
 
     def report(progress: Progress) -> None:
         outbox.send("progress", done_s=progress.done_s, total_s=progress.total_s)
@@ -142,6 +150,30 @@ def _serve(transcriber: Any, inbox: Inbox, outbox: Outbox) -> None:
         outbox.send_error(InternalError("The machine ran out of memory on this file."))
     else:
         outbox.send("transcript", transcript=transcript.to_dict())
+
+
+def _serve_many(transcriber: Any, command: dict[str, Any], inbox: Inbox, outbox: Outbox) -> None:
+    from avskrift.asr.options import Progress, TranscribeOptions
+    from avskrift.asr.short_files import transcribe_many
+    from avskrift.asr.transcriber import Job
+
+    def reporter(index: int) -> Callable[[Progress], None]:
+        return lambda progress: outbox.send("progress", index=index, done_s=progress.done_s, total_s=progress.total_s)
+
+    try:
+        options = TranscribeOptions.from_dict(command["options"])
+        jobs = [Job(Path(path), options, reporter(i), inbox.cancel) for i, path in enumerate(command["paths"])]
+        for index, result in transcribe_many(transcriber, jobs, lambda index: outbox.send("reading", index=index)):
+            if isinstance(result, AvskriftError):
+                outbox.send("failed", index=index, code=result.code, message=result.message)
+            else:
+                outbox.send("transcript", index=index, transcript=result.to_dict())
+    except AvskriftError as error:
+        outbox.send_error(error)
+    except MemoryError:
+        outbox.send_error(InternalError("The machine ran out of memory on these files."))
+    else:
+        outbox.send("done")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import Progress, TranscribeOptions
 from avskrift.asr.packing import Chunk
 from avskrift.asr.plan import DecodingPlan
+from avskrift.asr.reading import Window
 from avskrift.asr.transcriber import Job, Transcriber
 from avskrift.audio import SAMPLE_RATE_HZ, Samples
 from avskrift.errors import Cancelled
@@ -66,6 +67,9 @@ class ScriptedDecoder(Decoder):
 
     def _task(self, options: TranscribeOptions, language: str, cancel: threading.Event) -> Any:
         return cancel
+
+    def _task_of(self, window: Window, task: Any) -> Any:
+        return task
 
     def _decode_batch(self, chunks: Sequence[Chunk], task: Any) -> list[DecodedChunk]:
         if task.is_set():
