@@ -19,7 +19,7 @@ from bench.report import Narrator
 from bench.speech import COMPUTE_TYPE, LANGUAGE, MODEL, Recording
 
 #: What would change the runs if it happened to be set where the bench is started.
-_STRAY = ("MALLOC_", "GLIBC_TUNABLES", "OMP_", "CT2_", "LD_PRELOAD")
+STRAY = ("MALLOC_", "GLIBC_TUNABLES", "OMP_", "CT2_", "LD_PRELOAD")
 
 
 @dataclass(frozen=True)
@@ -191,5 +191,5 @@ def request(entry: Entry, bench: Bench) -> dict[str, Any]:
 
 def environment(contestant: Contestant) -> dict[str, str]:
     """Ours, less what is set here and elsewhere is not, and what belongs to the contestant."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_STRAY)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(STRAY)}
     return {**kept, "HF_HUB_OFFLINE": "1", **contestant.environment}

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from avskrift.asr.process import ALLOCATOR_ENVIRONMENT
-from bench.asr.contest import Bench, duration
+from bench.asr.contest import STRAY, Bench, duration
 from bench.asr.measured import Usage, run
 from bench.asr.recordings import Recordings
 from bench.asr.report import Grid, Part
@@ -22,7 +22,7 @@ from bench.words import percent_apart
 
 ROUNDS = 3
 PIECE_S = 300
-_HUGE_PAGES = "GLIBC_TUNABLES"
+_HUGE_PAGES, _WAITING = "GLIBC_TUNABLES", "OMP_WAIT_POLICY"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ IDEAS = (
     Idea(
         "allocator: without huge pages",
         environment={name: value for name, value in ALLOCATOR_ENVIRONMENT.items() if name != _HUGE_PAGES},
+    ),
+    *(
+        Idea(f"threads that wait for each other are {policy}", environment={**ALLOCATOR_ENVIRONMENT, _WAITING: policy})
+        for policy in ("active", "passive")
     ),
     Idea("encode a whole batch at once", {"one_by_one": False}),
     Idea("encoder output cut 4 s behind the speech", {"silence_behind_s": 4.0}),
@@ -79,7 +83,7 @@ def measure(recordings: Recordings, bench: Bench, narrator: Narrator) -> list[Pa
 
 
 def _try(idea: Idea, recorded: Recording, bench: Bench) -> Tried:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(STRAY)}
     command = [sys.executable, "-m", "bench.asr.ideas_run", str(recorded.path), json.dumps(dict(idea.changes))]
     finished = run(command, {**kept, **idea.environment})
     return Tried(finished.usage, finished.stdout)
