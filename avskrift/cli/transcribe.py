@@ -7,14 +7,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
 
 from avskrift.asr import models
-from avskrift.asr.engine import Engine, EngineConfig, EngineInfo, TranscribeOptions
+from avskrift.asr.engine import Engine, EngineConfig, EngineInfo, Progress, TranscribeOptions
 from avskrift.asr.glossary import read_glossary
 from avskrift.cli import transcribe_options as cli
 from avskrift.cli.progress import progress_bar
@@ -177,9 +177,10 @@ def _transcribe_all(planned: list[PlannedOutput], request: Request, open_engine:
     require_writable(recording.output_folder for recording in missing)
     failed = 0
     with open_engine() as engine:
-        for recording, files in missing.items():
+        results = _results(engine, [recording.path for recording in missing], request)
+        for files, result in zip(missing.values(), results, strict=True):
             try:
-                transcript = _transcribe_one(engine, recording.path, request)
+                transcript = _transcript(result)
                 for name, file in files.items():
                     write_file(file, write(transcript, name))
                     _say_path(file, request)
@@ -228,24 +229,72 @@ def _named(info: EngineInfo, name: str) -> str:
     return f"Model {info.model}" + (f" ({', '.join(details)})" if details else "")
 
 
+def _results(engine: Engine, paths: list[Path], request: Request) -> Iterator[Transcript | AvskriftError]:
+    """What comes of each recording; several are handed over together, so that short ones share their batches."""
+    if len(paths) > 1:
+        yield from _results_of_many(engine, paths, request)
+        return
+    try:
+        yield _transcribe_one(engine, paths[0], request)
+    except AvskriftError as error:
+        yield error
+
+
+def _results_of_many(engine: Engine, paths: list[Path], request: Request) -> Iterator[Transcript | AvskriftError]:
+    began, sound_s = time.monotonic(), 0.0
+    reports: dict[int, Callable[[Progress], None]] = {}
+
+    def report(place: int, progress: Progress) -> None:
+        if place in reports:
+            reports[place](progress)
+
+    results = engine.transcribe_many(paths, request.options, report)
+    for place, path in enumerate(paths):
+        with progress_bar(_shown(path), request.quiet) as reports[place]:
+            result = next(results)
+        if isinstance(result, Transcript):
+            sound_s += result.duration_s
+            _tell(path, result, None, request)
+        yield result
+    if not request.quiet:
+        err.print(f"{len(paths)} recordings: {sound_s:.1f} s, {_pace(sound_s, time.monotonic() - began)}")
+
+
+def _transcript(result: Transcript | AvskriftError) -> Transcript:
+    if isinstance(result, AvskriftError):
+        raise result
+    return result
+
+
 def _transcribe_one(engine: Engine, path: Path, request: Request) -> Transcript:
     began = time.monotonic()
     with progress_bar(_shown(path), request.quiet) as report:
         transcript = engine.transcribe(path, request.options, report)
-    if not request.quiet:
-        for warning in transcript.warnings:
-            err.print(f"{_shown(path)}: {warning}", style="yellow")
-        err.print(_summary(path, transcript, time.monotonic() - began))
+    _tell(path, transcript, time.monotonic() - began, request)
     return transcript
 
 
-def _summary(path: Path, transcript: Transcript, took_s: float) -> str:
-    speed = transcript.duration_s / took_s if took_s > 0 else 0.0
+def _tell(path: Path, transcript: Transcript, took_s: float | None, request: Request) -> None:
+    if request.quiet:
+        return
+    for warning in transcript.warnings:
+        err.print(f"{_shown(path)}: {warning}", style="yellow")
+    err.print(_summary(path, transcript, took_s))
+
+
+def _summary(path: Path, transcript: Transcript, took_s: float | None) -> str:
+    """Of one that shared its batches with others nobody knows how long it took."""
     language = transcript.language or "no language"
     if transcript.language_probability is not None:
         language += f" ({transcript.language_probability:.2f})"
     said = f"{transcript.word_count} words" if transcript.segments else "no speech"
-    return f"{_shown(path)}: {transcript.duration_s:.1f} s, {language}, {said}, in {took_s:.1f} s ({speed:.1f}x)"
+    pace = "" if took_s is None else f", {_pace(transcript.duration_s, took_s)}"
+    return f"{_shown(path)}: {transcript.duration_s:.1f} s, {language}, {said}{pace}"
+
+
+def _pace(duration_s: float, took_s: float) -> str:
+    speed = duration_s / took_s if took_s > 0 else 0.0
+    return f"in {took_s:.1f} s ({speed:.1f}x)"
 
 
 def _say_path(path: Path, request: Request) -> None:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from avskrift.asr import embedded
 from avskrift.asr.engine import EngineConfig, EngineInfo, Progress, TranscribeOptions
 from avskrift.cli import app
 from avskrift.cli import transcribe as command
+from avskrift.errors import UnsupportedMedia
 from avskrift.transcript import Transcript
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
@@ -207,6 +208,15 @@ class Engines:
         report(Progress(1.0, 2.0))
         return Transcript("sv", 2.0, 1.0, "kb-whisper-small")
 
+    def transcribe_many(
+        self, paths: Sequence[Path], options: TranscribeOptions, report: Callable[[int, Progress], None]
+    ) -> Iterator[Transcript | UnsupportedMedia]:
+        self.together = [path.name for path in paths]
+        for place, path in enumerate(paths):
+            report(place, Progress(1.0, 2.0))
+            broken = UnsupportedMedia(f"{path.name} is broken") if "broken" in path.name else None
+            yield broken or Transcript("sv", 2.0, 1.0, "kb-whisper-small")
+
 
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
@@ -253,3 +263,14 @@ def test_a_style_takes_the_model_that_has_it_and_says_which_commit(engines: Engi
     done = run(talk, "--style", "subtitle")
     assert engines.configs[0].model == "kb-whisper-small"
     assert "Model kb-whisper-small (subtitle, revision 5f) on cpu (int8)" in done.stderr
+
+
+def test_several_recordings_are_handed_over_together_and_faults_cost_one(engines: Engines, tmp_path: Path) -> None:
+    for name in ("a.ogg", "broken.ogg", "c.ogg"):
+        (tmp_path / name).write_bytes(b"sound")
+    result = run(tmp_path, "--format", "txt")
+    assert engines.together == ["a.ogg", "broken.ogg", "c.ogg"]
+    assert result.exit_code == 1
+    assert sorted(path.name for path in tmp_path.glob("*.txt")) == ["a.txt", "c.txt"]
+    assert "broken.ogg is broken" in result.output
+    assert "3 recordings: 4.0 s, in" in result.output
