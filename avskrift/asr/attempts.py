@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from avskrift.asr.audit import ChunkAudit, Fault, How
 from avskrift.asr.decoded import DecodedChunk
-from avskrift.asr.gate import choose, next_remedy
+from avskrift.asr.gate import choose, most_attempts, next_remedy
 from avskrift.asr.halving import can_be_halved
 from avskrift.asr.packing import Chunk
 from avskrift.asr.takes import BEAM_SIZE, Take, Takes
@@ -28,18 +28,19 @@ def decode_batch(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> list[
 def attempts_at(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> list[list[Take]]:
     """All attempts at each chunk, in the order they are made."""
     takes = Takes(whisper, chunks, task)
-    tried = [[take] for take in takes.first()]
+    firsts = takes.first()
+    tried = [[first] for first in firsts]
     offered = [set(_offered(chunk, task)) for chunk in chunks]
-    while remedies := _remedies(tried, offered):
+    while remedies := _remedies(tried, offered, most_attempts(firsts)):
         for how, rows in remedies.items():
             for row, take in zip(rows, takes.again(how, rows), strict=True):
                 tried[row].append(take)
     return tried
 
 
-def _remedies(tried: Sequence[Sequence[Take]], offered: Sequence[set[How]]) -> dict[How, list[int]]:
+def _remedies(tried: Sequence[Sequence[Take]], offered: Sequence[set[How]], most: int) -> dict[How, list[int]]:
     """Which chunks to try how; empty when every chunk has passed or has no attempt left."""
-    wanted = [next_remedy(takes, its_own) for takes, its_own in zip(tried, offered, strict=True)]
+    wanted = [next_remedy(takes, its_own, most) for takes, its_own in zip(tried, offered, strict=True)]
     return {how: [row for row, remedy in enumerate(wanted) if remedy is how] for how in How if how in wanted}
 
 

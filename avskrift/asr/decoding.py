@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from avskrift.asr.attempts import decode_batch
 from avskrift.asr.decoded import DecodedChunk
-from avskrift.asr.gate import thresholds_for
+from avskrift.asr.gate import BASE, Thresholds, thresholds_for
 from avskrift.asr.language import CLEAR, DetectedLanguage, choose_language
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import MULTI, EngineConfig, TranscribeOptions, context_text, require_context_fits
@@ -38,6 +38,9 @@ class DecodedBatch:
 
 class Decoder:
     """One loaded model. Not for several recordings at a time."""
+
+    limits: Thresholds = BASE
+    """Of the quality gate, for this model."""
 
     def __init__(self, model: ResolvedModel, config: EngineConfig, replicas: Replicas | None = None) -> None:
         """With ``replicas`` that are being loaded already."""

@@ -16,6 +16,8 @@ from avskrift.asr.language import are_neighbours
 
 #: The first attempt and the retries after it, while none has passed.
 MAX_ATTEMPTS = 3
+#: Where most chunks of a batch fail at first, it is the recording that is hopeless: one retry each tells.
+MAX_HOPELESS_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,16 @@ def is_doubtful(measures: Measures, limits: Thresholds) -> bool:
     return measures.tokens > 0 and _has_fewer_tokens(measures, limits, limits.doubtful_tokens_per_s)
 
 
-def next_remedy(tried: Sequence[Tried], offered: Container[How]) -> How | None:
+def most_attempts(firsts: Sequence[Tried]) -> int:
+    """How often a chunk may be tried, told from the first attempts of its batch."""
+    failed = sum(bool(first.faults) and Fault.NO_SPEECH not in first.faults for first in firsts)
+    return MAX_HOPELESS_ATTEMPTS if 1 < failed > len(firsts) / 2 else MAX_ATTEMPTS
+
+
+def next_remedy(tried: Sequence[Tried], offered: Container[How], most: int = MAX_ATTEMPTS) -> How | None:
     """What to try after these attempts; None when the best passed or can only be dropped, or when nothing is left."""
     best = tried[choose(tried)]
-    if len(tried) >= MAX_ATTEMPTS or Fault.NO_SPEECH in best.faults:
+    if len(tried) >= most or Fault.NO_SPEECH in best.faults:
         return None
     done = {attempt.how for attempt in tried}
     remedies = (how for fault in best.faults for how in _REMEDIES[fault])

@@ -167,8 +167,9 @@ class Takes:
         return takes
 
     def _is_worth_aligning(self, how: How, measures: Measures) -> bool:
+        """Neither a text that is dropped nor a loop, whose words have no places: its times are estimated."""
         limits = self._task.limits
-        if Fault.NO_SPEECH in faults_of(measures, limits):
+        if not {Fault.NO_SPEECH, Fault.LOOP}.isdisjoint(faults_of(measures, limits)):
             return False
         return self._task.options.words or how is not How.FIRST or is_doubtful(measures, limits)
 

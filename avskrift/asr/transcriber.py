@@ -113,7 +113,7 @@ class Transcriber:
             speakers=_speakers(heard),
             engine=self._describe(options, finished),
             warnings=tuple(dict.fromkeys(warnings)),
-            audit=audit_of(chunks, loud),
+            audit=audit_of(chunks, loud, self.decoder.limits.to_dict()),
         )
 
     def _checkpoint(self, job: Job) -> Checkpoint:

@@ -25,7 +25,7 @@ def command(
     model: Annotated[str, typer.Option(help="A name of `avskrift models list`, or a directory.")] = "base",
     compute_type: Annotated[str, typer.Option(help="As for `avskrift transcribe`.")] = "default",
     fit: Annotated[
-        bool, typer.Option("--fit", help="What other thresholds would catch, with a proposal; what the gate costs.")
+        bool, typer.Option("--fit", help="More cases; what other thresholds would catch; what the gate costs.")
     ] = False,
     texts: Annotated[bool, typer.Option("--texts", help="The text of every case at the end.")] = False,
 ) -> None:
@@ -41,7 +41,8 @@ def command(
     before = load_average()
     config = EngineConfig(model=model, compute_type=compute_type)
     decoder = Decoder(models.resolve(model), config)
-    cases = material.cases()
+    decoder.whisper.replicas.use(decoder.plan)  # a batch on each core, as for a long recording
+    cases = material.cases(every=fit)
     narrator.say(f"{len(cases)} cases")
     outcomes = trial.run(decoder, cases)
     narrator.say("all decoded")

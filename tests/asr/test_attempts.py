@@ -227,6 +227,19 @@ def test_the_next_remedy_is_tried_where_the_first_did_not_help() -> None:
     assert decoded.audit.taken.how is How.NO_REPEAT
 
 
+def test_a_recording_in_which_most_fails_is_not_tried_a_third_time() -> None:
+    whisper = ScriptedWhisper({(voice, how): LOOP for voice in (1, 2, 3) for how in How})
+    decoded = decode(whisper, [chunk(voice) for voice in (1, 2, 3, 4)])
+    assert [len(one.audit.attempts) for one in decoded] == [2, 2, 2, 1]
+
+
+def test_the_words_of_a_loop_are_not_aligned() -> None:
+    whisper = ScriptedWhisper({(1, how): LOOP for how in How})
+    [decoded] = decode(whisper, [chunk(1)])
+    assert whisper.aligned == []
+    assert decoded.words
+
+
 @pytest.mark.parametrize("outcome", [LOST, LOOP, UNBELIEVED], ids=["lost", "loop", "unbelieved"])
 def test_a_hopeless_chunk_ends_with_its_best_attempt_and_its_fault(outcome: Said) -> None:
     whisper = ScriptedWhisper({(1, how): outcome for how in How})

@@ -12,10 +12,12 @@ from avskrift.asr.audit import Fault, How
 from avskrift.asr.gate import (
     BASE,
     MAX_ATTEMPTS,
+    MAX_HOPELESS_ATTEMPTS,
     Measures,
     choose,
     faults_of,
     is_doubtful,
+    most_attempts,
     next_remedy,
     thresholds_for,
 )
@@ -197,6 +199,20 @@ def test_a_hopeless_chunk_costs_a_bounded_number_of_attempts(outcomes: list[Meas
         attempts.append(Attempt(how, outcome))
     assert len(attempts) <= MAX_ATTEMPTS
     assert len({attempt.how for attempt in attempts}) == len(attempts)
+
+
+def test_where_most_of_a_batch_fails_each_chunk_has_one_retry() -> None:
+    assert most_attempts(tried(LOOPED, LOST, LOOPED, FINE)) == MAX_HOPELESS_ATTEMPTS
+    assert most_attempts(tried(LOOPED, LOST, FINE, FINE)) == MAX_ATTEMPTS
+    assert next_remedy(tried(LOOPED, LOOPED), EVERYTHING, MAX_HOPELESS_ATTEMPTS) is None
+
+
+def test_one_chunk_by_itself_is_no_hopeless_recording() -> None:
+    assert most_attempts(tried(LOOPED)) == MAX_ATTEMPTS
+
+
+def test_noise_between_speech_says_nothing_about_the_speech() -> None:
+    assert most_attempts(tried(NOISE, NOISE, NOISE, LOOPED)) == MAX_ATTEMPTS
 
 
 @given(st.lists(measures, min_size=1, max_size=4))
