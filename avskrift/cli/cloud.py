@@ -8,7 +8,6 @@ import shlex
 from typing import TYPE_CHECKING
 
 import typer
-from rich.table import Table
 
 from avskrift.cli.terminal import err, out
 from avskrift.errors import LocalCloudError
@@ -79,6 +78,8 @@ def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON ob
         return
     values = cloud.status()
     out.print(f"{'Up' if values['ready'] else 'Starting'}, process {values['pid']}, at {values['endpoint']}")
+    from rich.table import Table
+
     table = Table(box=None)
     for heading in ("instance", "state", "market", "type", "zone", "ended by"):
         table.add_column(heading)

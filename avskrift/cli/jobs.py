@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from avskrift.cli.job_view import clock, job_lines, printable, status_text
 from avskrift.cli.terminal import complain, err, out, show_table
@@ -89,6 +87,8 @@ def list_jobs(
         for job in jobs:
             typer.echo(json.dumps(summary(job), ensure_ascii=False))
         return
+    from rich.table import Table
+
     table = Table("job", "status", "changed (UTC)", "attempt", "recording", box=None, pad_edge=False)
     for job in jobs:
         table.add_row(job.job_id, status_text(job), clock(job.status_at), str(job.attempt), printable(job.key))
@@ -191,6 +191,8 @@ def _options(pairs: list[str], callback_url: str | None) -> dict[str, Any]:
 
 
 def _upload(client: Client, files: list[Path], options: dict[str, Any]) -> dict[Path, str]:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         job_ids = {}
@@ -202,6 +204,8 @@ def _upload(client: Client, files: list[Path], options: dict[str, Any]) -> dict[
 
 def _await(client: Client, path: Path, job_id: str, output_dir: Path) -> bool:
     """Follow one job to its end and fetch its results; whether it completed."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -17,7 +17,6 @@ from avskrift.asr import models
 from avskrift.asr.engine import Engine, EngineConfig, EngineInfo, Progress, TranscribeOptions
 from avskrift.asr.glossary import read_glossary
 from avskrift.cli import transcribe_options as cli
-from avskrift.cli.progress import progress_bar
 from avskrift.cli.terminal import as_usage_error, complain, err
 from avskrift.clip import parse_clip
 from avskrift.errors import AvskriftError, BadOptions
@@ -241,6 +240,8 @@ def _results(engine: Engine, paths: list[Path], request: Request) -> Iterator[Tr
 
 
 def _results_of_many(engine: Engine, paths: list[Path], request: Request) -> Iterator[Transcript | AvskriftError]:
+    from avskrift.cli.progress import progress_bar
+
     began, sound_s = time.monotonic(), 0.0
     reports: dict[int, Callable[[Progress], None]] = {}
 
@@ -267,6 +268,8 @@ def _transcript(result: Transcript | AvskriftError) -> Transcript:
 
 
 def _transcribe_one(engine: Engine, path: Path, request: Request) -> Transcript:
+    from avskrift.cli.progress import progress_bar
+
     began = time.monotonic()
     with progress_bar(_shown(path), request.quiet) as report:
         transcript = engine.transcribe(path, request.options, report)
