@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from avskrift.asr import embedded
+from avskrift.asr import engine as engine_module
 from avskrift.asr.engine import Engine, EngineConfig, Progress, TranscribeOptions
-from avskrift.asr.process import worker_environment
+from avskrift.asr.process import ALLOCATOR_ENVIRONMENT, worker_environment
 from avskrift.errors import BadOptions, Cancelled, ModelUnavailable, NoAudioStream, TooLarge, TooLong, UnsupportedMedia
 from avskrift.errors import WorkerCrashed as Crashed
 from avskrift.transcript import Transcript
@@ -199,6 +200,24 @@ def test_a_cancelled_file_stops_and_the_model_stays_loaded(engine: Engine, sampl
     assert engine.worker_pid == worker
 
 
+def test_a_worker_that_does_not_hear_the_cancel_is_killed_and_replaced(
+    engine: Engine, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "CANCEL_GRACE_S", 0.2)
+    engine.start()
+    worker, cancel = engine.worker_pid, threading.Event()
+    assert worker
+
+    def freeze(_: Progress) -> None:
+        os.kill(worker, signal.SIGSTOP)
+        cancel.set()
+
+    with pytest.raises(Cancelled, match="killed"):
+        engine.transcribe(samples / "sv.ogg", SWEDISH, freeze, cancel)
+    assert not is_running(worker)
+    assert engine.transcribe(samples / "en.ogg").language == "en"
+
+
 def test_a_caller_that_gives_up_leaves_no_worker_behind(engine: Engine, samples: Path) -> None:
     def give_up(_: Progress) -> None:
         raise KeyboardInterrupt
@@ -256,7 +275,9 @@ def test_the_worker_knows_nothing_of_aws(engine: Engine, monkeypatch: pytest.Mon
     engine.start()
     environment = Path(f"/proc/{engine.worker_pid}/environ").read_bytes().split(b"\0")
     assert not [entry for entry in environment if entry.startswith((b"AWS_", b"AVSKRIFT_"))]
-    assert b"MALLOC_ARENA_MAX=1" in environment
+    for name, value in ALLOCATOR_ENVIRONMENT.items():
+        assert f"{name}={value}".encode() in environment
+    assert b"GLIBC_TUNABLES=glibc.malloc.hugetlb=1" in environment
 
 
 def test_the_environment_is_an_allow_list() -> None:
