@@ -52,7 +52,7 @@ class EngineConfig:
     threads: int | None = None
     """CPU threads in all; None takes every core this process may use."""
     batch: int | None = None
-    """Chunks decoded together; None takes at most 6 on CPU, fewer where memory_mb says so, and 16 on a GPU."""
+    """Chunks decoded together; None takes at most 5 on CPU, fewer where memory_mb says so, and 16 on a GPU."""
     memory_mb: int | None = None
     """What the worker may take of the machine's memory, in MB; None takes 1500. On the CPU only."""
     models_dir: Path | None = None

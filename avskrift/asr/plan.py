@@ -22,8 +22,8 @@ from avskrift.errors import BadOptions
 if TYPE_CHECKING:
     from avskrift.asr.packing import Chunk
 
-#: Chunks decoded together. Above 6 on CPU, memory bandwidth for the cross-attention keys is the limit.
-CPU_BATCH = 6
+#: Chunks decoded together. Above 5 on CPU, memory bandwidth for the cross-attention keys is the limit.
+CPU_BATCH = 5
 GPU_BATCH = 16
 #: More batches at a time than this were never measured.
 MAX_CPU_WORKERS = 4
@@ -36,7 +36,7 @@ DEFAULT_MEMORY_MB = 1500
 
 _MB = 1_000_000
 #: Libraries, the detector of speech, the recording's last minutes, and what the heap loses between them.
-_PROCESS_BYTES = 285 * _MB
+_PROCESS_BYTES = 295 * _MB
 #: The encoder's attention of one window: scores, their softmax, and what they are made of.
 _SCORES_COPIES = 3
 #: Of a window's tokens times the vocabulary, which alignment holds at once, float32.
@@ -159,14 +159,14 @@ def estimated_bytes(plan: DecodingPlan, size: ModelSize) -> float:
     """The most that the process is expected to take on a CPU: loading, or every worker with its batch.
 
     A worker encodes one window after the other, then holds the keys and values of each row's encoder output, and of
-    its tokens for each beam. To align, the logits of all tokens of a batch are there together, but so briefly that
-    two workers were never seen to do that at once.
+    its tokens for each beam, twice while beams change places. To align, the logits of all tokens of a batch are there
+    together, but so briefly that two workers were never seen to do that at once.
     """
     copies = 2 if plan.keeps_both and plan.workers > 1 else 1
     resident = _PROCESS_BYTES + copies * size.loaded_bytes(plan.compute_type)
     scores = size.heads * _POSITIONS**2 * _FLOAT_BYTES
     kept = 2 * size.decoder_layers * size.width * _FLOAT_BYTES
-    row = kept * (_POSITIONS + _BEAMS * _TOKENS)
+    row = kept * (_POSITIONS + 2 * _BEAMS * _TOKENS)
     logits = _LOGITS_COPIES * _TOKENS * size.vocabulary * _FLOAT_BYTES
     working = plan.workers * max(_SCORES_COPIES * scores, plan.batch * row) + plan.batch * logits
     return resident + max(size.stored_bytes, working)
