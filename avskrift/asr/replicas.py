@@ -52,7 +52,7 @@ class Replicas:
 
     def _begin(self, plan: DecodingPlan) -> Future[Any]:
         loading = self._loading.get(_key(plan))
-        if loading is None:
+        if loading is None or _has_failed(loading):
             loading = self._loading[_key(plan)] = Future()
             threading.Thread(target=_fulfil, args=(loading, self._model, plan), daemon=True).start()
         return loading
@@ -60,6 +60,11 @@ class Replicas:
 
 def _key(plan: DecodingPlan) -> tuple[int, int]:
     return plan.workers, plan.threads
+
+
+def _has_failed(loading: Future[Any]) -> bool:
+    """What failed may succeed the next time: memory comes back."""
+    return loading.done() and loading.exception() is not None
 
 
 def _fulfil(loading: Future[Any], model: ResolvedModel, plan: DecodingPlan) -> None:
