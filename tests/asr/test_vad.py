@@ -19,7 +19,9 @@ from avskrift.asr.vad import DEFAULT, MAX_SPAN_S, SpeechSpan, speech_spans
 from avskrift.audio import SAMPLE_RATE_HZ, Samples, load
 
 WINDOW = 512
-REFERENCE = faster_whisper.vad.VadOptions(max_speech_duration_s=MAX_SPAN_S, min_silence_duration_ms=DEFAULT.min_silence_ms)
+REFERENCE = faster_whisper.vad.VadOptions(
+    max_speech_duration_s=MAX_SPAN_S, min_silence_duration_ms=DEFAULT.min_silence_ms
+)
 
 
 class ScriptedNetwork:
