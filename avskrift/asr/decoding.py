@@ -16,7 +16,7 @@ from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import MULTI, EngineConfig, TranscribeOptions, context_text, require_context_fits
 from avskrift.asr.packing import Chunk
 from avskrift.asr.plan import SHORT_S, DecodingPlan, WindowSizes, plan_for
-from avskrift.asr.reading import Window
+from avskrift.asr.reading import ResumePoint, Window
 from avskrift.asr.replicas import Replicas
 from avskrift.asr.task import Task
 from avskrift.asr.weights import read_size
@@ -32,7 +32,8 @@ class DecodedBatch:
     """Some chunks of a window; when it is the last batch of it, all chunks of all windows up to it are decoded."""
 
     chunks: tuple[DecodedChunk, ...]
-    window: Window
+    after: ResumePoint
+    """Where to resume once the window is complete. Not the window itself: its sound is no longer needed."""
     completes_window: bool
 
 
@@ -103,7 +104,8 @@ class Decoder:
                     batches = self.arranged.batches(window.chunks, in_order=options.language == MULTI)
                     of_window = self._task_of(window, task)
                     futures = [pool.submit(self._decode_batch, batch, of_window) for batch in batches]
-                    running.append(_Submitted(window, futures))
+                    running.append(_Submitted(window.after, futures))
+                    del window, batches, of_window  # with their sound
                     if len(running) > 1:
                         yield from running.popleft().results()
                 for submitted in running:
@@ -140,12 +142,12 @@ class Decoder:
 
 @dataclass(frozen=True)
 class _Submitted:
-    window: Window
+    after: ResumePoint
     futures: list[Future[list[DecodedChunk]]]
 
     def results(self) -> Iterator[DecodedBatch]:
         for future in self.futures:
-            yield DecodedBatch(tuple(future.result()), self.window, future is self.futures[-1])
+            yield DecodedBatch(tuple(future.result()), self.after, future is self.futures[-1])
 
 
 class _Reading:

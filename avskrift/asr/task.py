@@ -37,10 +37,12 @@ class Task:
 
 
 def encode(whisper: Whisper, chunks: Sequence[Chunk], task: Task) -> Encoded:
-    """The chunks' encodings; what was encoded before is not encoded again where all of it was."""
-    if len(chunks) == 1 and chunks[0] in task.encoded:
-        return task.encoded[chunks[0]]
-    return whisper.encode([chunk.samples for chunk in chunks])
+    """The chunks' encodings; what was encoded before is not encoded again, where it can be had one by one."""
+    known = [task.encoded.get(chunk) for chunk in chunks]
+    if len(known) == 1 and known[0]:
+        return known[0]
+    samples = [chunk.samples for chunk in chunks]
+    return whisper.encode(samples, known) if any(known) else whisper.encode(samples)
 
 
 def languages_of(whisper: Whisper, chunks: Sequence[Chunk], encoded: Encoded, task: Task) -> list[str]:

@@ -245,7 +245,7 @@ class Run:
             window += batch.chunks
             if batch.completes_window:
                 window.sort(key=lambda chunk: chunk.clock.spans)
-                self.checkpoint.append(window, batch.window.after, channel)
+                self.checkpoint.append(window, batch.after, channel)
                 yield from window
                 window = []
 

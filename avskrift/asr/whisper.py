@@ -101,9 +101,12 @@ class Whisper:
         """Codes of those that have a token in this model."""
         return _languages(self._hf_tokenizer) if self.is_multilingual else frozenset({"en"})
 
-    def encode(self, windows: Sequence[Samples]) -> Encoded:
-        """Windows of at most 30 s, each padded to that."""
+    def encode(self, windows: Sequence[Samples], known: Sequence[Encoded | None] = ()) -> Encoded:
+        """Windows of at most 30 s, each padded to that; ``known`` are those that were encoded by themselves before."""
         durations_s = tuple(len(samples) / SAMPLE_RATE_HZ for samples in windows)
+        if self._encodes_one_by_one and any(known):
+            each = [one or self.encode([samples]) for samples, one in zip(windows, known, strict=True)]
+            return _HostEncoded(durations_s, [one.windows[0] for one in each if isinstance(one, _HostEncoded)])
         features = [self._features(samples) for samples in windows]
         if self._encodes_one_by_one:
             return _HostEncoded(durations_s, [np.asarray(self._encode(one[None]))[0] for one in features])
