@@ -66,7 +66,7 @@ def _cost(decoder: Decoder, cases: Sequence[material.Case]) -> list[str]:
     """Reversed speech: nearly every chunk fails however it is tried."""
     hopeless = [case for case in cases if case.kind == "reversed"]
     alone, gated = (trial.seconds(decoder, hopeless, limits) for limits in (trial.NO_GATE, None))
-    return [f"Reversed speech takes {gated / alone:.1f} times as long with the gate ({gated:.1f} s) as without it."]
+    return [f"Reversed speech takes {gated / alone:.1f} times the CPU with the gate ({gated:.0f} s) as without it."]
 
 
 def _told(outcome: Outcome) -> str:
