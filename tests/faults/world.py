@@ -239,7 +239,7 @@ class World:
     def _run_agent(self, instance_id: str, fate: str) -> None:
         engine: Any = DyingEngine() if fate == DIES_AT_WORK else ScriptedEngine()
         identity = Identity(instance_id, "g4dn.xlarge", "spot", self.clock() - 30)
-        services = program.services_for(self.settings, identity, lambda _: engine, self.clock())
+        services = program.services_for(self.settings, identity, lambda *_: engine, self.clock())
         if fate == DIES_BEFORE_WEBHOOK:
             services = replace(services, outbox=DyingOutbox())
         Agent(replace(services, clock=self.clock, patience=Patience(pauses_s=(0.0, 0.0, 0.0)))).run()
