@@ -18,7 +18,7 @@ from avskrift.asr.packing import Chunk
 from avskrift.asr.plan import SHORT_S, DecodingPlan, WindowSizes, plan_for
 from avskrift.asr.reading import ResumePoint, Window
 from avskrift.asr.replicas import Replicas
-from avskrift.asr.task import Task
+from avskrift.asr.task import Stop, Task
 from avskrift.asr.weights import read_size
 from avskrift.asr.whisper import Encoded, Whisper
 from avskrift.errors import BadOptions, Cancelled
@@ -94,9 +94,11 @@ class Decoder:
         """Text of every chunk, window by window, while the next window is still being read.
 
         Which chunks share a batch depends on their window alone. Raises ``Cancelled`` between batches; when it is
-        ``windows`` that raises it, after the batches that were decoded by then.
+        ``windows`` that raises it, after the batches that were decoded by then. Whatever ends it ends its batches;
+        ``cancel``, which other recordings may share, is the caller's alone to set.
         """
-        task = self._task(options, language, cancel)
+        stop = Stop(cancel)
+        task = self._task(options, language, stop)
         reading, running = _Reading(windows), deque[_Submitted]()
         with ThreadPoolExecutor(self.arranged.workers) as pool:
             try:
@@ -112,12 +114,12 @@ class Decoder:
                     yield from submitted.results()
                 reading.finish()
             except BaseException:
-                cancel.set()
+                stop.set()
                 raise
 
-    def _task(self, options: TranscribeOptions, language: str, cancel: threading.Event) -> Task:
+    def _task(self, options: TranscribeOptions, language: str, stop: Stop) -> Task:
         known, self._encoded = self._encoded, {}
-        return Task(options, language, self._context(options), cancel, known, self.limits)
+        return Task(options, language, self._context(options), stop, known, self.limits)
 
     def _task_of(self, window: Window, task: Task) -> Task:
         """Its chunks are of several recordings where they have languages of their own."""

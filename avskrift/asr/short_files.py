@@ -37,8 +37,11 @@ def transcribe_many(
 ) -> Iterator[tuple[int, Result]]:
     """Each job's place and what came of it, in order; their options and cancel are one.
 
-    ``on_reading`` is told the place of each file before it is opened. Raises ``Cancelled``.
+    ``on_reading`` is told the place of each file before it is opened. Raises ``Cancelled``, and ``BadOptions`` before
+    any is.
     """
+    for job in jobs[:1]:
+        transcriber.decoder.check(job.options)
     place = 0
     while place < len(jobs):
         together = _Together(transcriber, jobs, place, on_reading)
@@ -100,8 +103,7 @@ class _Together:
     def _decoded_groups(self) -> Iterator[list[_File]]:
         if not _can_share(self._jobs[self.end].options):
             return
-        if len(self._jobs) - self.end >= FEW_CHUNKS:
-            self._decoder.expect(None)
+        self._decoder.expect(None if len(self._jobs) - self.end >= FEW_CHUNKS else SHORT_S)
         self._decoder.listen_alone()
         upcoming = self._windows()
         first = next(upcoming, None)

@@ -14,6 +14,21 @@ from avskrift.asr.whisper import Encoded, Whisper
 from avskrift.errors import Cancelled
 
 
+class Stop:
+    """Set once the caller cancels, or by whoever gives up what is asked: the caller's event serves other files too."""
+
+    def __init__(self, cancel: threading.Event) -> None:
+        self._cancel = cancel
+        self._given_up = threading.Event()
+
+    def set(self) -> None:
+        """Give up; the caller's event stays as it is."""
+        self._given_up.set()
+
+    def is_set(self) -> bool:
+        return self._given_up.is_set() or self._cancel.is_set()
+
+
 @dataclass(frozen=True)
 class Task:
     """What is asked of every chunk of one recording."""
@@ -23,7 +38,7 @@ class Task:
     """Of the recording; each chunk may have its own where the options say so."""
     context: tuple[int, ...]
     """Tokens of the prompt and the hotwords."""
-    cancel: threading.Event
+    cancel: threading.Event | Stop
     encoded: Mapping[Chunk, Encoded] = field(default_factory=dict)
     """Chunks whose language was listened for have been encoded already."""
     limits: Thresholds = BASE

@@ -20,6 +20,7 @@ from avskrift.asr.options import Progress, TranscribeOptions
 from avskrift.asr.packing import Chunk
 from avskrift.asr.plan import DecodingPlan
 from avskrift.asr.reading import Window
+from avskrift.asr.task import Stop
 from avskrift.asr.transcriber import Job, Transcriber
 from avskrift.audio import SAMPLE_RATE_HZ, Samples
 from avskrift.errors import Cancelled
@@ -65,8 +66,8 @@ class ScriptedDecoder(Decoder):
     def _use(self, plan: DecodingPlan) -> None:
         pass
 
-    def _task(self, options: TranscribeOptions, language: str, cancel: threading.Event) -> Any:
-        return cancel
+    def _task(self, options: TranscribeOptions, language: str, stop: Stop) -> Any:
+        return stop
 
     def _task_of(self, window: Window, task: Any) -> Any:
         return task

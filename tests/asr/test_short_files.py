@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from avskrift.asr import embedded, vad
+from avskrift.asr.decoding import Decoder
 from avskrift.asr.engine import Engine, EngineConfig, Progress, TranscribeOptions
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.plan import DecodingPlan
 from avskrift.asr.short_files import Result, transcribe_many
 from avskrift.asr.transcriber import Job, Transcriber
 from avskrift.audio import SAMPLE_RATE_HZ, AudioFile
-from avskrift.errors import BadOptions, Cancelled, UnsupportedMedia, WorkerCrashed
+from avskrift.errors import BadOptions, Cancelled, TooLong, UnsupportedMedia, WorkerCrashed
 from avskrift.transcript import Transcript
 from tests.asr.scripted_transcriber import LoudnessNetwork, ScriptedDecoder
 
@@ -38,6 +39,29 @@ class CountingDecoder(ScriptedDecoder):
     def _decode_batch(self, chunks: Any, task: Any) -> Any:
         self.batches.append([chunk.clock.spans[0][0] for chunk in chunks])
         return super()._decode_batch(chunks, task)
+
+
+class EnglishWhisper:
+    """What a decoder asks of its network before it decodes anything."""
+
+    is_multilingual = False
+    languages = ("en",)
+
+    def tokenizer(self, language: str, task: str) -> EnglishWhisper:
+        return self
+
+    def encode(self, text: str) -> list[int]:
+        return list(map(len, text.split()))
+
+
+class EnglishDecoder(ScriptedDecoder):
+    """Refuses what the real one does."""
+
+    check = Decoder.check
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whisper: Any = EnglishWhisper()
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +132,72 @@ def test_a_file_longer_than_its_header_says_goes_alone(
 
 
 def test_cancelling_ends_them_all(decoder: CountingDecoder, tmp_path: Path) -> None:
-    files = [recording(tmp_path / f"{n}.wav", seconds=10) for n in range(3)]
+    files = short_files(tmp_path, 3)
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(Cancelled):
         transcripts(decoder, files, cancel=cancel)
+
+
+def test_cancelling_amid_a_batch_ends_those_behind_it(decoder: CountingDecoder, tmp_path: Path) -> None:
+    files = short_files(tmp_path, 8)
+    cancel = threading.Event()
+    decoder.after_batch = cancel.set
+    with pytest.raises(Cancelled):
+        transcripts(decoder, files, cancel=cancel)
+    assert len(decoder.decoded) == 4
+
+
+def test_a_file_that_fails_amid_decoding_does_not_cancel_the_next(decoder: CountingDecoder, tmp_path: Path) -> None:
+    """It is too long, which is known once its first minutes are on their way."""
+    files = [recording(tmp_path / "long.wav", seconds=300), *short_files(tmp_path, 2)]
+    cancel = threading.Event()
+    options = TranscribeOptions(language="sv", max_duration_s=200)
+    too_long, *others = transcripts(decoder, files, cancel=cancel, options=options)
+    assert isinstance(too_long, TooLong)
+    assert sum(map(len, decoder.batches)) > len(others), "it failed before any of it was decoded"
+    assert [type(result) for result in others] == [Transcript] * 2
+    assert not cancel.is_set()
+
+
+def test_given_up_decoding_does_not_set_the_callers_event(decoder: CountingDecoder, tmp_path: Path) -> None:
+    cancel = threading.Event()
+    jobs = [Job(file, SWEDISH, lambda _: None, cancel) for file in short_files(tmp_path, 12)]
+    results = transcribe_many(Transcriber(ResolvedModel("scripted", Path()), decoder), jobs)
+    assert isinstance(results, Generator)
+    next(results)
+    results.close()
+    assert not cancel.is_set()
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one", "several"])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (TranscribeOptions(language="sv"), "English only"),
+        (TranscribeOptions(task="translate"), "English only"),
+        (TranscribeOptions(language="en", prompt="word " * 300), "tokens"),
+    ],
+    ids=["language", "task", "prompt"],
+)
+def test_what_the_model_cannot_honour_is_refused_before_a_file_is_opened(
+    tmp_path: Path, options: TranscribeOptions, reason: str, count: int
+) -> None:
+    opened: list[int] = []
+    with pytest.raises(BadOptions, match=reason):
+        transcripts(EnglishDecoder(), short_files(tmp_path, count), opened, options=options)
+    assert opened == []
+
+
+def test_what_was_done_before_does_not_change_what_silent_files_report(
+    decoder: CountingDecoder, tmp_path: Path
+) -> None:
+    decoder.plan = decoder.arranged = DecodingPlan("cpu", "int8", workers=2, threads=1, batch=4)
+    silent = [recording(tmp_path / "silent.wav", seconds=0, starts_at_s=5)] * 2
+    fresh = transcripts(decoder, silent)
+    transcripts(decoder, [recording(tmp_path / "a.wav", seconds=10)])
+    assert decoder.arranged == decoder.plan.alone
+    assert transcripts(decoder, silent) == fresh
 
 
 @pytest.mark.speech
@@ -162,6 +247,32 @@ class TestWithTheModel:
             list(engine.transcribe_many([samples / "en.ogg"] * 2, cancel=cancel))
         assert engine.worker_pid == worker
 
+    def test_cancelling_amid_several_files_keeps_the_worker(self, engine: Engine, samples: Path) -> None:
+        engine.start()
+        worker, cancel = engine.worker_pid, threading.Event()
+
+        def stop(place: int, _: Progress) -> None:
+            if place == 1:
+                cancel.set()
+
+        with pytest.raises(Cancelled):
+            list(engine.transcribe_many([samples / "en.ogg"] * 6, TranscribeOptions(language="en"), stop, cancel))
+        assert engine.worker_pid == worker
+        assert engine.transcribe(samples / "en.ogg").language == "en"
+
+    @pytest.mark.parametrize("options", [TranscribeOptions(prompt="word " * 480), TranscribeOptions(language="yue")])
+    def test_several_files_are_refused_as_one_is(
+        self, engine: Engine, samples: Path, options: TranscribeOptions
+    ) -> None:
+        engine.start()
+        worker = engine.worker_pid
+        with pytest.raises(BadOptions) as of_one:
+            engine.transcribe(samples / "en.ogg", options)
+        with pytest.raises(BadOptions) as of_several:
+            list(engine.transcribe_many([samples / "en.ogg"] * 2, options))
+        assert str(of_several.value) == str(of_one.value)
+        assert engine.worker_pid == worker
+
     def test_bad_options_are_refused_before_anything_is_read(self, engine: Engine) -> None:
         with pytest.raises(BadOptions):
             engine.transcribe_many([], TranscribeOptions(language="klingon"))
@@ -182,12 +293,17 @@ def transcripts(
     files: list[Path],
     opened: list[int] | None = None,
     cancel: threading.Event | None = None,
+    options: TranscribeOptions = SWEDISH,
 ) -> list[Result]:
     transcriber = Transcriber(ResolvedModel("scripted", Path()), decoder)
-    jobs = [Job(file, SWEDISH, lambda _: None, cancel or threading.Event()) for file in files]
+    jobs = [Job(file, options, lambda _: None, cancel or threading.Event()) for file in files]
     results = list(transcribe_many(transcriber, jobs, (opened if opened is not None else []).append))
     assert [place for place, _ in results] == list(range(len(files)))
     return [result for _, result in results]
+
+
+def short_files(folder: Path, count: int) -> list[Path]:
+    return [recording(folder / f"{n}.wav", seconds=10) for n in range(count)]
 
 
 def loudness(text: str) -> str:
