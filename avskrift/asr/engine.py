@@ -4,7 +4,8 @@
         transcript = engine.transcribe(Path("interview.mp3"), TranscribeOptions(language="sv"))
 
 The worker starts at the first use and keeps its model between files. A crash costs one file: it raises
-``WorkerCrashed``, and the next call starts a new worker. No numpy, av or ctranslate2 is imported here.
+``WorkerCrashed``, and the next call starts a new worker. One that dies while it has nothing to do costs none. No numpy,
+av or ctranslate2 is imported here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -56,10 +59,13 @@ class Engine:
         """The running worker's process id."""
         return self._worker.pid if self._worker else None
 
-    def start(self) -> EngineInfo:
-        """Load the model if it is not loaded; raises ``ModelUnavailable``, ``BadOptions``, ``WorkerCrashed``."""
+    def start(self, cancel: threading.Event | None = None) -> EngineInfo:
+        """Load the model if it is not loaded.
+
+        Raises ``ModelUnavailable``, ``BadOptions``, ``WorkerCrashed`` and, once ``cancel`` is set, ``Cancelled``.
+        """
         with self._turn:
-            return self._start()
+            return self._start(cancel or threading.Event())
 
     def transcribe(
         self,
@@ -78,13 +84,15 @@ class Engine:
 
         Raises ``UnsupportedMedia``, ``NoAudioStream``, ``TooLong``, ``TooLarge``, ``BadOptions``,
         ``ModelUnavailable``, ``WorkerCrashed`` and, once ``cancel`` is set, ``Cancelled`` with what was finished as
-        its ``partial`` transcript. ``on_progress`` is called from this thread.
+        its ``partial`` transcript; while the model is being loaded, that ends the worker. ``on_progress`` is called
+        from this thread.
         """
+        cancel = cancel or threading.Event()
         options = options or TranscribeOptions()
         options.validate()
         options = models.fitted(options, self.config.model)
         with self._turn:
-            self._start()
+            self._start(cancel)
             worker = self._running()
             worker.send(
                 {
@@ -95,7 +103,7 @@ class Engine:
                 }
             )
             try:
-                return self._await_transcript(on_progress, cancel or threading.Event())
+                return self._await_transcript(on_progress, cancel)
             except _Answered as answered:
                 raise answered.error from None
             except BaseException:
@@ -113,9 +121,11 @@ class Engine:
 
         Those under two minutes that follow one another are decoded together, which is faster than one by one; who
         shares a batch with whom, and with it the last bits of the probabilities, depends on their order alone.
-        After a crash, those that were together are done again one at a time. ``on_progress`` gets a file's place, too.
+        After a crash, those that were together are done again one at a time; one that was not opened yet is none of
+        them. ``on_progress`` gets a file's place, too.
 
-        Raises ``BadOptions`` at once; while iterated over, ``ModelUnavailable`` and, once ``cancel`` is set,
+        Raises ``BadOptions`` at once; while iterated over, ``ModelUnavailable``, ``BadOptions`` for what this model
+        cannot honour, ``WorkerCrashed`` when the worker dies twice before it opens a file, and, once ``cancel`` is set,
         ``Cancelled``. Until then other calls wait; whoever stops early ends the worker.
         """
         options = options or TranscribeOptions()
@@ -129,9 +139,12 @@ class Engine:
         if worker:
             worker.close()
 
-    def _start(self) -> EngineInfo:
-        if self._worker and self._info:
+    def _start(self, cancel: threading.Event) -> EngineInfo:
+        if self._worker and self._info and not self._worker.has_ended:
             return self._info
+        self._drop_worker()
+        if cancel.is_set():
+            raise Cancelled("Transcription was cancelled before its model was loaded.")
         began = time.monotonic()
         model = models.resolve(self.config.model, self.config.models_dir, self.config.style)
         self._worker = WorkerProcess(
@@ -152,7 +165,7 @@ class Engine:
             ]
         )
         try:
-            ready = self._next_message(threading.Event())
+            ready = self._await_ready(cancel)
         except _Answered as answered:
             self._drop_worker()
             raise answered.error from None
@@ -177,9 +190,9 @@ class Engine:
         on_progress: Callable[[int, Progress], None],
         cancel: threading.Event,
     ) -> Iterator[Transcript | AvskriftError]:
-        answered = 0
+        answered, in_vain = 0, False
         while answered < len(paths):
-            first = opened = answered
+            first, opened = answered, answered - 1
             try:
                 for message in self._ask_for_many(paths[first:], options, cancel):
                     place = first + message["index"]
@@ -191,15 +204,22 @@ class Engine:
                         answered = place + 1
                         yield _result(message)
             except (WorkerCrashed, InternalError) as crash:
-                together = paths[answered : opened + 1]
-                yield from (self._alone(path, options, cancel) for path in together) if len(together) > 1 else [crash]
-                answered += max(1, len(together))
+                together = range(answered, opened + 1)
+                if in_vain and first > opened:
+                    raise
+                in_vain = first > opened
+                if len(together) == 1:
+                    yield crash
+                else:
+                    for place in together:
+                        yield self._alone(paths[place], options, partial(on_progress, place), cancel)
+                answered += len(together)
 
     def _ask_for_many(
         self, paths: list[Path], options: TranscribeOptions, cancel: threading.Event
     ) -> Iterator[Message]:
         with self._turn:
-            self._start()
+            self._start(cancel)
             absolute = [str(path.absolute()) for path in paths]
             self._running().send({"command": "transcribe_many", "paths": absolute, "options": asdict(options)})
             try:
@@ -211,9 +231,15 @@ class Engine:
                 self._drop_worker()
                 raise
 
-    def _alone(self, path: Path, options: TranscribeOptions, cancel: threading.Event) -> Transcript | AvskriftError:
+    def _alone(
+        self,
+        path: Path,
+        options: TranscribeOptions,
+        on_progress: Callable[[Progress], None],
+        cancel: threading.Event,
+    ) -> Transcript | AvskriftError:
         try:
-            return self.transcribe(path, options, cancel=cancel)
+            return self.transcribe(path, options, on_progress, cancel)
         except Cancelled:
             raise
         except AvskriftError as error:
@@ -227,6 +253,14 @@ class Engine:
             if on_progress:
                 on_progress(Progress(message["done_s"], message["total_s"]))
 
+    def _await_ready(self, cancel: threading.Event) -> Message:
+        """The worker's first word. While it loads it hears nothing: once cancelled, it is not waited for."""
+        worker = self._running()
+        while not cancel.is_set():
+            with suppress(queue.Empty):
+                return _well(worker, worker.receive(_POLL_S))
+        raise Cancelled("Transcription was cancelled while the model was being loaded; the worker was killed.")
+
     def _next_message(self, cancel: threading.Event) -> Message:
         """The worker's next word; raises what it reports, ``WorkerCrashed`` when it is gone, ``Cancelled``."""
         worker = self._running()
@@ -238,16 +272,9 @@ class Engine:
             if kill_at is not None and time.monotonic() > kill_at:
                 raise Cancelled("Transcription was cancelled; the worker did not stop by itself and was killed.")
             try:
-                message = worker.receive(_POLL_S)
+                message = _well(worker, worker.receive(_POLL_S))
             except queue.Empty:
                 continue
-            if message is None:
-                raise WorkerCrashed(
-                    f"The process that reads media and runs the model died ({worker.last_words()}). "
-                    "The next file starts a new one; if the same file does it again, it is too big or too broken."
-                )
-            if message["event"] == "error":
-                raise _Answered(_reported(message))
             if kill_at is None or message["event"] in ("transcript", "done"):
                 return message
 
@@ -260,6 +287,18 @@ class Engine:
         worker, self._worker, self._info = self._worker, None, None
         if worker:
             worker.kill()
+
+
+def _well(worker: WorkerProcess, message: Message | None) -> Message:
+    """What was received from a worker that is there and has no fault to report."""
+    if message is None:
+        raise WorkerCrashed(
+            f"The process that reads media and runs the model died ({worker.last_words()}). "
+            "The next file starts a new one; if the same file does it again, it is too big or too broken."
+        )
+    if message["event"] == "error":
+        raise _Answered(_reported(message))
+    return message
 
 
 def _result(message: Message) -> Transcript | AvskriftError:

@@ -74,6 +74,7 @@ class WorkerProcess:
     def __init__(self, arguments: list[str]) -> None:
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._complaints: deque[str] = deque(maxlen=_KEPT_COMPLAINTS)
+        self._output_ended = threading.Event()
         self._write_lock = threading.Lock()
         started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
         # The kernel sends PR_SET_PDEATHSIG when the *thread* that forked ends, so the thread that lives as long as the
@@ -89,6 +90,12 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is gone, as far as the kernel knows."""
+        # While the reader waits for it, poll cannot see that it has ended; by then its output has.
+        return self._process.poll() is not None or self._output_ended.is_set()
+
     def send(self, message: Message) -> None:
         """Hand over one message; one that died meanwhile is noticed when its output ends."""
         with self._write_lock, suppress(BrokenPipeError):
@@ -102,7 +109,8 @@ class WorkerProcess:
     def kill(self) -> None:
         """End it and whatever it started, now."""
         if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the reader has just seen it end
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._reader.join()
         with suppress(BrokenPipeError):
@@ -144,6 +152,7 @@ class WorkerProcess:
         with _pipe(process.stdout) as output:
             for line in output:
                 self._take(line)
+        self._output_ended.set()
         complaints.join()
         process.wait()
         self._inbox.put(None)

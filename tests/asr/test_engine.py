@@ -190,6 +190,18 @@ def test_a_worker_killed_in_the_middle_costs_one_file(engine: Engine, samples: P
     assert engine.transcribe(samples / "en.ogg").language == "en"
 
 
+def test_a_worker_that_dies_idle_costs_no_file(engine: Engine, samples: Path) -> None:
+    engine.start()
+    assert engine.worker_pid
+    worker = os.pidfd_open(engine.worker_pid)
+    os.kill(engine.worker_pid, signal.SIGKILL)
+    try:
+        assert has_ended(worker)
+    finally:
+        os.close(worker)
+    assert engine.transcribe(samples / "en.ogg").language == "en"
+
+
 def test_a_cancelled_file_stops_and_the_model_stays_loaded(engine: Engine, samples: Path) -> None:
     engine.start()
     worker, cancel = engine.worker_pid, threading.Event()
