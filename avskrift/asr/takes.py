@@ -108,7 +108,9 @@ class Takes:
     ) -> list[Take]:
         """``places``: offset and duration of each chunk's windows, in seconds, in the order they are encoded in."""
         self._task.raise_if_cancelled()
-        languages = [self._language(how, row) for row in rows]
+        if how is How.LANGUAGE:
+            self._believe_what_was_heard(rows)
+        languages = [self._languages[row] for row in rows]
         prompts = [
             prompt(self._whisper, language, self._task, timestamps=how is How.TIMESTAMPS)
             for language, own in zip(languages, places, strict=True)
@@ -119,9 +121,10 @@ class Takes:
         drafts = [self._draft(*of) for of in zip(rows, languages, windows, strict=True)]
         return self._judged(how, drafts, encoded)
 
-    def _language(self, how: How, row: int) -> str:
-        heard = self._heard[row]
-        return heard[0] if how is How.LANGUAGE and heard else self._languages[row]
+    def _believe_what_was_heard(self, rows: Sequence[int]) -> None:
+        """From now on these chunks are in the language heard in them: what is tried after that is tried in it, too."""
+        for row in rows:
+            self._languages[row], _ = self._heard[row] or (self._languages[row], 0.0)
 
     def _generation(self, how: How) -> Generation:
         return Generation(

@@ -272,6 +272,14 @@ def test_another_language_is_decoded_in_that_language() -> None:
     assert decoded.language == "en"
 
 
+def test_what_is_tried_after_another_language_was_found_is_tried_in_that_language() -> None:
+    whisper = ScriptedWhisper({(1, How.FIRST): UNBELIEVED, (1, How.LANGUAGE): LOST}, heard={"en": 0.95, "sv": 0.02})
+    [decoded] = decode(whisper, [chunk(1)], TranscribeOptions())
+    assert ways(decoded) == [How.FIRST, How.LANGUAGE, How.WINDOWS]
+    assert [attempt.language for attempt in decoded.audit.attempts] == ["sv", "en", "en"]
+    assert decoded.language == "en"
+
+
 def test_a_neighbouring_language_is_left_alone() -> None:
     whisper = ScriptedWhisper({(1, How.FIRST): UNBELIEVED}, heard={"no": 0.95, "sv": 0.02})
     [decoded] = decode(whisper, [chunk(1)], TranscribeOptions())
