@@ -116,6 +116,11 @@ def fitted(options: TranscribeOptions, name: str) -> TranscribeOptions:
     if options.language not in (None, "en"):
         what = "several languages" if options.language == MULTI else f"the language {options.language!r}"
         raise BadOptions(f"Model {name!r} knows English only, not {what}. Leave that out, or take another model.")
+    if options.home_language not in (None, "en"):
+        raise BadOptions(
+            f"Model {name!r} knows English only: it cannot expect {options.home_language!r}. Give the language as "
+            "'en', or take another model."
+        )
     return replace(options, language="en", home_language=None)
 
 

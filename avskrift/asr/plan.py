@@ -116,8 +116,8 @@ class DecodingPlan:
 def plan_for(config: EngineConfig, size: ModelSize | None = None) -> DecodingPlan:
     """Device, precision and parallelism for a model of that size, or of one that fits.
 
-    Raises ``BadOptions`` for a device or precision that is not here, and for a batch beyond the memory that is asked
-    for.
+    Raises ``BadOptions`` for a device or precision that is not here, for a batch beyond the memory that is asked for,
+    and for a bound of the memory where a GPU is taken.
     """
     device = config.device
     has_gpu = ctranslate2.get_cuda_device_count() > 0
@@ -132,9 +132,19 @@ def plan_for(config: EngineConfig, size: ModelSize | None = None) -> DecodingPla
     if compute_type not in supported:
         raise BadOptions(f"{device} here cannot compute in {compute_type}. It can in {', '.join(sorted(supported))}.")
     if device == "cuda":
+        _refuse_memory(config)
         batch = config.batch or GPU_BATCH
         return DecodingPlan(device, compute_type, workers=1, threads=config.threads or 0, batch=batch)
     return cpu_plan(config, compute_type, size, len(os.sched_getaffinity(0)))
+
+
+def _refuse_memory(config: EngineConfig) -> None:
+    """``device`` may have been auto: what it stands for is known only here."""
+    if config.memory_mb is not None:
+        raise BadOptions(
+            "memory_mb bounds the memory on a CPU only, and this machine has a GPU, which is taken: leave it out, or "
+            "take device cpu."
+        )
 
 
 def cpu_plan(config: EngineConfig, compute_type: str, size: ModelSize | None, cores: int) -> DecodingPlan:

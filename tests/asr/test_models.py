@@ -248,8 +248,14 @@ def test_an_english_model_refuses_other_languages(language: str) -> None:
         models.fitted(TranscribeOptions(language=language), "/opt/models/distil-large-v3")
 
 
-def test_an_english_model_detects_nothing() -> None:
-    asked = TranscribeOptions(home_language="sv")
+def test_an_english_model_refuses_to_expect_another_language() -> None:
+    with pytest.raises(BadOptions, match="cannot expect 'sv'"):
+        models.fitted(TranscribeOptions(home_language="sv"), "base.en")
+
+
+@pytest.mark.parametrize("home", [None, "en"])
+def test_an_english_model_detects_nothing(home: str | None) -> None:
+    asked = TranscribeOptions(home_language=home)
     assert models.fitted(asked, "distil-large-v3") == TranscribeOptions(language="en")
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avskrift.asr import embedded, models
+from avskrift.asr import plan as planning
 from avskrift.asr.isa import instruction_set
 from avskrift.asr.options import EngineConfig
 from avskrift.asr.packing import Chunk
@@ -79,6 +80,21 @@ def test_a_batch_beyond_the_memory_that_is_asked_for_is_refused() -> None:
     with pytest.raises(BadOptions, match=r"batch of 16 takes about \d+ MB"):
         cpu_plan(EngineConfig(batch=16, memory_mb=1_000), "int8", BASE, 2)
     assert cpu_plan(EngineConfig(batch=64), "int8", BASE, 2).batch == 64
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has one, as far as can be told before a model is loaded."""
+    monkeypatch.setattr(planning.ctranslate2, "get_cuda_device_count", lambda: 1)
+    monkeypatch.setattr(planning.ctranslate2, "get_supported_compute_types", lambda _: {"float16", "int8"})
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_bound_of_the_memory_is_refused_where_auto_takes_a_gpu() -> None:
+    with pytest.raises(BadOptions, match="this machine has a GPU"):
+        planning.plan_for(EngineConfig(memory_mb=500), BASE)
+    assert planning.plan_for(EngineConfig(), BASE).device == "cuda"
+    assert planning.plan_for(EngineConfig(device="cpu", memory_mb=500), BASE).device == "cpu"
 
 
 def test_few_chunks_get_every_core_and_more_are_shared_out() -> None:
