@@ -28,6 +28,9 @@ _SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
 _MAX_SPAN = round(MAX_SPAN_S * SAMPLE_RATE_HZ)
 #: A pause of this length is good enough to cut at when speech gets too long for a span.
 _CUT_SILENCE = 98 * _SAMPLES_PER_MS
+#: No rest of a recording that nobody listens to for speech is shorter: in a word without its sentence a model hears
+#: what it likes.
+_MIN_REST = SAMPLE_RATE_HZ
 #: How long the quiet is in which a recording is cut that nobody listens to for speech.
 _QUIET = 100 * _SAMPLES_PER_MS
 
@@ -146,7 +149,10 @@ class SpeechFinder:
 
 
 class UncutFinder:
-    """Takes the whole recording for speech, in spans of at most 30 s that end where the last third is quietest."""
+    """Takes the whole recording for speech, in spans of at most 30 s that end where their last third is quietest.
+
+    The last is no shorter than a second, unless the recording is.
+    """
 
     def __init__(self, state: SpeechState | None = None, tape: Samples | None = None) -> None:
         state = state or SpeechState()
@@ -156,17 +162,23 @@ class UncutFinder:
     def hear(self, block: Samples) -> list[SpeechSpan]:
         self._tape.append(block)
         spans = []
-        while self._tape.end - self._start >= _MAX_SPAN:
-            spans.append(self._span(self._start + _quietest_cut(self._tape.cut(self._start, self._start + _MAX_SPAN))))
+        while self._tape.end - self._start >= _MAX_SPAN + _MIN_REST:
+            spans.append(self._cut_before(self._start + _MAX_SPAN))
         self._tape.forget_before(self.state().tape_bounds[0])
         return spans
 
     def finish(self) -> list[SpeechSpan]:
-        return [self._span(self._tape.end)] if self._tape.end > self._start else []
+        spans = []
+        if self._tape.end - self._start > _MAX_SPAN:
+            spans.append(self._cut_before(self._tape.end - _MIN_REST))
+        return [*spans, self._span(self._tape.end)] if self._tape.end > self._start else []
 
     def state(self) -> SpeechState:
         position = self._tape.end - self._tape.end % WINDOW_SAMPLES
         return SpeechState(self._tape.end, turns=Turns(position, open_from=self._start))
+
+    def _cut_before(self, latest: int) -> SpeechSpan:
+        return self._span(self._start + _quietest_cut(self._tape.cut(self._start, latest)))
 
     def _span(self, end: int) -> SpeechSpan:
         start, self._start = self._start, end
@@ -174,11 +186,11 @@ class UncutFinder:
 
 
 def _quietest_cut(span: SpeechSpan) -> int:
-    """The middle of the quietest 0.1 s in the span's last third, in whole windows from its start.
+    """The middle of the quietest 0.1 s behind the span's 20th second, in whole windows from its start.
 
     The last one of several, as in digital silence.
     """
-    first = len(span.samples) * 2 // 3
+    first = _MAX_SPAN * 2 // 3
     cuts = np.arange(-(-(first + _QUIET // 2) // WINDOW_SAMPLES), (len(span.samples) - _QUIET // 2) // WINDOW_SAMPLES)
     energy = np.concatenate([[0.0], np.cumsum(np.square(span.samples[first:], dtype=np.float64))])
     middles = cuts * WINDOW_SAMPLES - first

@@ -148,6 +148,7 @@ def test_off_gives_the_whole_recording_in_spans_that_fit_a_chunk(length_s: float
     assert all(left.end == right.start for left, right in pairwise(spans))
     assert all(0 < len(span.samples) <= MAX_SPAN for span in spans)
     assert all(len(span.samples) > MAX_SPAN * 2 // 3 for span in spans[:-1])
+    assert all(len(span.samples) >= SAMPLE_RATE_HZ for span in spans[1:])
 
 
 @pytest.mark.parametrize("quiet_at_s", [20.1, 23.4, 29.9])
@@ -159,7 +160,20 @@ def test_off_cuts_where_the_last_third_is_quietest(quiet_at_s: float) -> None:
     assert first.end / SAMPLE_RATE_HZ == pytest.approx(quiet_at_s, abs=0.035)
 
 
+@pytest.mark.parametrize("extra", [1, 1_920, SAMPLE_RATE_HZ - 1, SAMPLE_RATE_HZ])
+def test_off_leaves_no_crumb_of_a_recording_for_a_chunk_of_its_own(extra: int) -> None:
+    """Quietest just before the 30th second: there it would be cut if it went on for longer."""
+    audio = np.random.default_rng(2).normal(size=MAX_SPAN + extra).astype(np.float32)
+    audio[round(29.7 * SAMPLE_RATE_HZ) : round(29.9 * SAMPLE_RATE_HZ)] *= 0.01
+    for block in (160_000, MAX_SPAN, len(audio)):
+        first, rest = speech_spans(in_blocks(audio, block), "off")
+        assert first.end == rest.start
+        assert len(first.samples) > MAX_SPAN * 2 // 3
+        assert SAMPLE_RATE_HZ <= len(rest.samples) <= MAX_SPAN
+    assert [len(span.samples) for span in speech_spans([audio[:MAX_SPAN]], "off")] == [MAX_SPAN]
+
+
 def test_off_hears_digital_silence_in_as_few_spans_as_it_can() -> None:
     spans = list(speech_spans([np.zeros(60 * SAMPLE_RATE_HZ, np.float32)], "off"))
-    assert [round(len(span.samples) / SAMPLE_RATE_HZ) for span in spans[:2]] == [30, 30]
+    assert [len(span.samples) / SAMPLE_RATE_HZ for span in spans] == pytest.approx([30, 29, 1], abs=0.2)
     assert list(speech_spans([], "off")) == []
