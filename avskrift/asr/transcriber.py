@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import chain, islice
@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from avskrift import __version__
 from avskrift.asr.audit import audit_of
-from avskrift.asr.checkpoints import Checkpoint, Finished, file_identity
+from avskrift.asr.checkpoints import Checkpoint, Finished, MadeBy, recording_identity, weights_identity
 from avskrift.asr.decoded import DecodedChunk
 from avskrift.asr.decoding import DecodedBatch, Decoder
 from avskrift.asr.isa import instruction_set
@@ -22,6 +22,7 @@ from avskrift.asr.meter import Meter
 from avskrift.asr.models import ResolvedModel
 from avskrift.asr.options import MULTI, Progress, TranscribeOptions
 from avskrift.asr.packing import CHUNK_S
+from avskrift.asr.plan import DecodingPlan
 from avskrift.asr.reading import Misfit, Window, windows
 from avskrift.asr.vad import Bounds, Vad
 from avskrift.asr.words import build_segments, place_words
@@ -62,7 +63,7 @@ class Heard:
     chunks: tuple[DecodedChunk, ...]
     loud_without_speech: tuple[Bounds, ...]
     end_s: float
-    """Where the sound ended that could be read."""
+    """Where the sound ended that could be read; of a pass that was cut short, its text."""
     warnings: tuple[str, ...]
 
 
@@ -91,7 +92,7 @@ class Transcriber:
                 run.listen(channel)
         except Cancelled as cancelled:
             partial = self.put_together(run, finished)
-            cancelled.partial = replace(partial, warnings=(*partial.warnings, _cut_short(partial)))
+            cancelled.partial = replace(partial, warnings=(*partial.warnings, _cut_short(run.heard, channels)))
             raise
         return self.put_together(run, finished)
 
@@ -118,31 +119,24 @@ class Transcriber:
 
     def _checkpoint(self, job: Job) -> Checkpoint:
         if job.checkpoint is None:
-            return Checkpoint(None, {}, {})
-        weights = file_identity(self.model.directory / "model.bin")
-        plan = self.decoder.plan
+            return Checkpoint.nowhere()
+        weights = weights_identity(self.model.directory / "model.bin")
         identity = {
-            "recording": file_identity(job.path),
+            "recording": recording_identity(job.path),
             "model": {"name": self.model.name, "revision": self.model.revision, **weights},
             "options": {name: value for name, value in asdict(job.options).items() if name not in _LIMITS},
+            "compute_type": self.decoder.plan.compute_type,
             "vad": VAD,
             "versions": library_versions(),
         }
-        made_by = {
-            "device": plan.device,
-            "compute_type": plan.compute_type,
-            "workers": plan.workers,
-            "batch": plan.batch,
-        }
-        return Checkpoint(job.checkpoint, identity, made_by)
+        return Checkpoint(job.checkpoint, identity, _made_by(self.decoder.plan))
 
     def _describe(self, options: TranscribeOptions, finished: Finished | None) -> dict[str, Any]:
         plan = self.decoder.arranged
-        resumed = {"resumed_at_s": round(finished.end_s, 3)} if finished else {}
+        made_by = _made_by(plan)
         return {
             "name": "avskrift",
-            "device": plan.device,
-            "isa": instruction_set() if plan.device == "cpu" else None,
+            **asdict(made_by),
             "compute_type": plan.compute_type,
             "workers": plan.workers,
             "threads": plan.threads,
@@ -155,7 +149,7 @@ class Transcriber:
             "vad": VAD if options.vad == "default" else f"{VAD}, {options.vad}" if options.vad != "off" else "off",
             "versions": library_versions(),
             **({"clip": list(options.clip)} if options.clip else {}),
-            **resumed,
+            **(_resumed(finished, made_by) if finished else {}),
         }
 
 
@@ -179,7 +173,7 @@ class Run:
     @classmethod
     def over(cls, decoder: Decoder, job: Job, language: DetectedLanguage | None) -> Run:
         """Passes that were made elsewhere, for ``heard``."""
-        run = cls(decoder, job, Checkpoint(None, {}, {}), None, Meter(job.on_progress))
+        run = cls(decoder, job, Checkpoint.nowhere(), None, Meter(job.on_progress))
         run.language = language
         return run
 
@@ -199,12 +193,14 @@ class Run:
                 MULTI_CHUNK_S if options.language == MULTI else CHUNK_S,
             )
             chunks = list(finished.chunks) if finished else []
+            is_whole = False
             try:
                 for chunk in self._decode(channel, upcoming):
                     chunks.append(chunk)
                 self._meter.finish()
+                is_whole = True
             finally:
-                self.heard.append(heard(channel, chunks, media, loudness))
+                self.heard.append(heard(channel, chunks, media, loudness, is_whole=is_whole))
 
     def _blocks(self, media: AudioFile, loudness: Loudness) -> Iterator[Samples]:
         for block in media.blocks():
@@ -250,23 +246,46 @@ class Run:
                 window = []
 
 
+def _made_by(plan: DecodingPlan) -> MadeBy:
+    return MadeBy(plan.device, instruction_set() if plan.device == "cpu" else None)
+
+
+def _resumed(finished: Finished, here: MadeBy) -> dict[str, Any]:
+    """From where, and which other devices or CPUs made what was there."""
+    elsewhere = [asdict(other) for other in finished.made_by if other != here]
+    return {"resumed_at_s": round(finished.end_s, 3), **({"resumed_from": elsewhere} if elsewhere else {})}
+
+
 def library_versions() -> dict[str, str]:
     """Of the libraries that decide the output."""
     return {"avskrift": __version__, **{name: version(name) for name in _LIBRARIES}}
 
 
-def _cut_short(partial: Transcript) -> str:
-    end_s = partial.segments[-1].end_s if partial.segments else 0.0
-    return f"It was cancelled: the text ends at {end_s:.1f} s."
+def _cut_short(heard: Sequence[Heard], channels: Sequence[int | None]) -> str:
+    """Of several channels the last one begun was cut short, and those after it were not begun."""
+    last = heard[-1]
+    if last.channel is None:
+        return f"It was cancelled: the text ends at {last.end_s:.1f} s."
+    later = ", and later channels have none" if last.channel != channels[-1] else ""
+    return f"It was cancelled: the text of channel {last.channel + 1} ends at {last.end_s:.1f} s{later}."
 
 
-def heard(channel: int | None, chunks: Iterable[DecodedChunk], media: AudioFile, loudness: Loudness) -> Heard:
-    """A pass's chunks, moved from the clip's clock onto the recording's."""
+def heard(
+    channel: int | None, chunks: Sequence[DecodedChunk], media: AudioFile, loudness: Loudness, *, is_whole: bool = True
+) -> Heard:
+    """A pass's chunks, moved from the clip's clock onto the recording's.
+
+    Where it was cut short, sound was read ahead of the last chunk, but nobody knows yet what of it is speech.
+    """
     shift = media.clip_start_samples
     shifted = tuple(replace(chunk, clock=chunk.clock.later(shift)) for chunk in chunks)
     loud = loudness.loud_outside([span for chunk in chunks for span in chunk.clock.spans])
+    end_s = media.duration_s
+    if not is_whole:
+        end_s = chunks[-1].clock.end_s if chunks else 0.0
+        loud = [bounds for bounds in loud if bounds[1] <= end_s * SAMPLE_RATE_HZ]
     loud = [(start + shift, end + shift) for start, end in loud]
-    return Heard(channel, shifted, tuple(loud), shift / SAMPLE_RATE_HZ + media.duration_s, tuple(media.warnings))
+    return Heard(channel, shifted, tuple(loud), shift / SAMPLE_RATE_HZ + end_s, tuple(media.warnings))
 
 
 def _channels(job: Job) -> list[int | None]:

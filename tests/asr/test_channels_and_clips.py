@@ -42,6 +42,12 @@ def turns(*bounds_s: tuple[float, float], length_s: float = 130) -> Samples:
     return sound
 
 
+def whistle(length_s: int) -> Samples:
+    """Too quiet for the network of these tests, and as loud as speech that is."""
+    seconds = np.arange(length_s * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    return (0.009 * np.sign(np.sin(2 * np.pi * 440 * seconds))).astype(np.float32)
+
+
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two who take turns, and once talk at the same time; each turn fills more than half a chunk."""
@@ -131,7 +137,7 @@ def test_what_was_finished_before_a_cancel_is_a_transcript(bench: Bench) -> None
     assert partial
     assert said_by(partial, "channel-1") == said_by(whole, "channel-1")
     assert said_by(partial, "channel-2") == said_by(whole, "channel-2")[:2]
-    assert "cancelled" in partial.warnings[-1]
+    assert partial.warnings[-1] == "It was cancelled: the text of channel 2 ends at 69.4 s."
     assert Transcript.from_dict(partial.to_dict()).text == partial.text
 
 
@@ -139,8 +145,33 @@ def test_cancelled_before_anything_was_finished_leaves_an_empty_transcript(bench
     bench.cancel.set()
     with pytest.raises(Cancelled) as cancelled:
         bench.transcribe()
-    assert cancelled.value.partial
-    assert cancelled.value.partial.segments == ()
+    partial = cancelled.value.partial
+    assert partial
+    assert partial.segments == ()
+    assert partial.duration_s == 0
+    assert partial.warnings == ("It was cancelled: the text of channel 1 ends at 0.0 s, and later channels have none.",)
+
+
+def test_what_was_read_ahead_of_a_cancel_is_no_part_of_the_transcript(tmp_path: Path) -> None:
+    """A whistle before the speech and one behind it, and speech that was read but has no text yet."""
+    speech = [(at_s, at_s + 19) for at_s in range(20, 220, 20)]
+    sound = turns(*speech, length_s=240) / 8
+    for at_s in (5, 225):
+        sound[at_s * SAMPLE_RATE_HZ : (at_s + 10) * SAMPLE_RATE_HZ] = whistle(10)
+    bench = make_bench(write_flac(tmp_path / "long.flac", sound), tmp_path)
+    whole = bench.transcribe()
+    assert [round(start_s) for start_s, _ in whole.audit["loud_without_speech"]] == [5, 225]
+    bench.checkpoint.unlink()
+    bench.decoder.after_batch = bench.cancel.set
+    with pytest.raises(Cancelled) as cancelled:
+        bench.transcribe()
+    partial = cancelled.value.partial
+    assert partial
+    assert partial.segments == whole.segments[: len(partial.segments)]
+    assert 0 < len(partial.segments) < len(whole.segments)
+    assert partial.duration_s == partial.audit["chunks"][-1]["end_s"] < 100
+    assert [round(start_s) for start_s, _ in partial.audit["loud_without_speech"]] == [5]
+    assert partial.warnings[-1] == f"It was cancelled: the text ends at {partial.duration_s:.1f} s."
 
 
 def test_a_clip_is_told_on_the_clock_of_the_whole_recording(bench: Bench) -> None:
@@ -171,9 +202,7 @@ def test_without_speech_detection_all_of_it_is_decoded(bench: Bench, network: Lo
 def test_loud_sound_that_is_no_speech_is_listed(tmp_path: Path) -> None:
     """A whistle is loud, but the network hears only noise as speech here."""
     sound = turns((1, 20), length_s=60)
-    seconds = np.arange(10 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
-    whistle = 0.009 * np.sign(np.sin(2 * np.pi * 440 * seconds))
-    sound[30 * SAMPLE_RATE_HZ : 40 * SAMPLE_RATE_HZ] = whistle
+    sound[30 * SAMPLE_RATE_HZ : 40 * SAMPLE_RATE_HZ] = whistle(10)
     sound[1 * SAMPLE_RATE_HZ : 20 * SAMPLE_RATE_HZ] /= 8
     bench = make_bench(write_flac(tmp_path / "whistle.flac", sound), tmp_path)
     (listed,) = bench.transcribe().audit["loud_without_speech"]

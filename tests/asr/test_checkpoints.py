@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avskrift.asr import vad
+from avskrift.asr import transcriber, vad
 from avskrift.asr.options import TranscribeOptions
 from avskrift.asr.vad import WINDOW_SAMPLES
 from avskrift.audio import SAMPLE_RATE_HZ
@@ -194,6 +194,45 @@ def test_another_recording_of_the_same_size_starts_over(bench: Bench, tmp_path: 
     assert resumed_at(bench.transcribe()) is None
 
 
+def test_a_recording_edited_in_its_middle_starts_over(bench: Bench, tmp_path: Path) -> None:
+    """Of the same size, and the same at both ends."""
+    content = bench.recording.read_bytes()
+    middle, reach = len(content) // 2, 1 << 20
+    assert reach < middle - 9_000
+    bench.recording = tmp_path / "edited.flac"
+    bench.recording.write_bytes(content[:middle] + bytes(9_000) + content[middle + 9_000 :])
+    assert resumed_at(bench.transcribe()) is None
+
+
+def test_another_precision_starts_over(bench: Bench) -> None:
+    bench.decoder.plan = bench.decoder.arranged = replace(bench.decoder.plan, compute_type="float32")
+    transcript = bench.transcribe()
+    assert resumed_at(transcript) is None
+    assert transcript.engine["compute_type"] == "float32"
+    assert resumed_at(bench.transcribe()) is not None, "the file is its own now"
+
+
+def test_what_was_made_on_other_machines_is_told(
+    bench: Bench, reference: tuple[Transcript, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun here, gone on with on a GPU, finished on another CPU, and asked for again there."""
+    here = {"device": "cpu", "isa": reference[0].engine["isa"]}
+    assert "resumed_from" not in bench.transcribe().engine, "all of it was made here"
+    bench.checkpoint.write_bytes(b"".join(bench.lines()[:2]))
+    cpu = bench.decoder.plan
+
+    def go_on(device: str, lines: int) -> list[dict[str, Any]]:
+        bench.decoder.plan = bench.decoder.arranged = replace(cpu, device=device)
+        resumed_from: list[dict[str, Any]] = bench.transcribe().engine["resumed_from"]
+        bench.checkpoint.write_bytes(b"".join(bench.lines()[:lines]))
+        return resumed_from
+
+    assert go_on("cuda", lines=3) == [here]
+    monkeypatch.setattr(transcriber, "instruction_set", lambda: "AVX")
+    assert go_on("cpu", lines=9) == [here, {"device": "cuda", "isa": None}]
+    assert go_on("cpu", lines=9) == [here, {"device": "cuda", "isa": None}]
+
+
 def test_a_damaged_recording_keeps_its_warnings_and_its_clock(recording: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.flac"
     content = bytearray(recording.read_bytes()[: recording.stat().st_size * 3 // 4])
@@ -218,7 +257,7 @@ FOREIGN: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "a line of many megabytes": lambda lines: [lines[0].rstrip() + b" " * (5 << 20) + b"\n", *lines[1:]],
     "nested too deep": lambda lines: [b"[" * 200_000 + b"\n", *lines[1:]],
     "a number too long": lambda lines: [b"9" * 20_000 + b"\n", *lines[1:]],
-    "another version": lambda lines: [lines[0].replace(b'"version":2', b'"version":3'), *lines[1:]],
+    "another version": lambda lines: [lines[0].replace(b'"version":3', b'"version":4'), *lines[1:]],
     "other libraries": lambda lines: [lines[0].replace(b'"numpy":"', b'"numpy":"0.'), *lines[1:]],
     "an unknown language": lambda lines: [lines[0].replace(b'"sv"', b'"xx"'), *lines[1:]],
     "its first window torn": lambda lines: [lines[0], lines[1][:2_000]],
@@ -269,6 +308,9 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "heard before its own position": edited(lambda window: window["resume"]["speech"].update(heard=512)),
     "a turn since the start": edited(lambda window: window["resume"]["speech"]["turns"].update(open_from=0)),
     "a turn in the future": edited(lambda window: window["resume"]["speech"]["turns"].update(closed=[[2**39, 2**40]])),
+    "made by nobody": edited(lambda window: window.pop("made_by")),
+    "made by a device that there is not": edited(lambda window: window["made_by"].update(device="abacus")),
+    "made with instructions of a book": edited(lambda window: window["made_by"].update(isa="AVX" * 100_000)),
     "too much waiting": edited(lambda window: window["resume"].update(waiting=[[]] * 100_000)),
     "an open chunk too long": edited(lambda window: window["resume"].update(open=[[2**30, 2**30 + 480_001]])),
 }
