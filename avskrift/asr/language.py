@@ -66,26 +66,16 @@ def choose_language(heard: Sequence[Heard], home: str | None) -> DetectedLanguag
     return _likeliest(_weighed(average, home) if home else average)
 
 
-def main_language(heard: Sequence[Heard], home: str | None) -> DetectedLanguage:
-    """The language that most of a recording in several languages is in, from each of its chunks.
-
-    Unlike :func:`choose_language` it weighs every chunk by itself: one in a clear neighbour of ``home`` stays that,
-    whatever the others speak. Raises ``ValueError`` when nothing was heard.
-    """
-    return _likeliest(_average([_weighed(chunk, home) if home else chunk for chunk in heard]))
-
-
-def languages_by_chunk(heard: Sequence[Heard], home: str | None, main: str | None = None) -> list[str]:
+def languages_by_chunk(heard: Sequence[Heard], home: str | None, main: str) -> list[str]:
     """The language of each chunk of a recording in several languages, one for each element of ``heard``.
 
-    A chunk leaves the :func:`main_language` when another is :data:`CLEAR` in it, or when the nearest chunk before
-    or after it with a clear language speaks the one that it seems to speak; one too vague to say anything goes with
-    these two if they agree. To a neighbour of the main language no chunk ever goes. ``main`` is given where
-    ``heard`` is only a part of the recording.
+    A chunk leaves the recording's ``main`` language when another is :data:`CLEAR` in it, or when the nearest chunk
+    before or after it with a clear language speaks the one that it seems to speak; one too vague to say anything goes
+    with these two if they agree. To a neighbour of the main language no chunk ever goes.
+
+    Only what is in ``heard`` has a say: the engine gives the chunks of one batch, which follow one another, so the
+    first and the last of a batch have a neighbour on one side only.
     """
-    if not heard:
-        return []
-    main = main or main_language(heard, home).code
     seeming = [_likeliest(_seen_from(main, home, chunk)) for chunk in heard]
     clear = [language.code if language.probability >= CLEAR else None for language in seeming]
     before = list(_last_clear(clear))
