@@ -24,6 +24,7 @@ from avskrift.containers import (
     describe,
     open_container,
     open_file,
+    player_start_s,
     shown,
     track_warnings,
 )
@@ -117,7 +118,8 @@ class AudioFile:
         except BaseException:
             self._close()
             raise
-        self._gaps = Gaps(self.info.container, float(self._stream.time_base or 0), self.info.duration_s)
+        begins_s = player_start_s(self._container, self._stream)
+        self._gaps = Gaps(self.info.container, float(self._stream.time_base or 0), self.info.duration_s, begins_s)
         self.warnings += track_warnings(self._container, self._stream)
         return self
 

@@ -18,16 +18,25 @@ import av
 import av.error
 
 from avskrift.errors import NoAudioStream, UnsupportedMedia
+from avskrift.gaps import MIN_LEAD_S
 
 #: What PyAV raises for a file that is not as it should be, or cannot be read on.
 DAMAGE = (av.error.FFmpegError, ValueError, OSError)
 
 _READ_BUFFER_BYTES = 1 << 18
 
+#: Containers whose duration counts from time stamp 0, wherever they begin.
+_DURATION_FROM_ZERO = frozenset({"matroska,webm", "nut"})
+#: Durations and time stamps in headers are rounded, and padded to whole packets.
+_CLOCK_TOLERANCE_S = 1.0
+
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What the header says; ``duration_s`` is None where it says nothing."""
+    """What the header says.
+
+    ``duration_s`` counts from where a player begins, be it before the sound; None where the header says nothing.
+    """
 
     container: str
     codec: str
@@ -122,13 +131,30 @@ def _is_picture(stream: Any) -> bool:
 
 
 def _header_duration_s(container: Any, stream: Any) -> float | None:
+    begins_s = player_start_s(container, stream)
     if stream.duration and stream.time_base:
-        duration_s = float(stream.duration * stream.time_base)
+        late_s = float((stream.start_time or 0) * stream.time_base) - begins_s
+        duration_s = float(stream.duration * stream.time_base) + (late_s if late_s > MIN_LEAD_S else 0.0)
     elif container.duration:
-        duration_s = container.duration / av.time_base
+        from_zero = container.format.name in _DURATION_FROM_ZERO
+        duration_s = container.duration / av.time_base - (max(0.0, begins_s) if from_zero else 0.0)
     else:
         return None
     return duration_s if math.isfinite(duration_s) and duration_s > 0 else None
+
+
+def player_start_s(container: Any, stream: Any) -> float:
+    """The time stamp at which a player begins, in seconds: that of the first sound or picture.
+
+    The stream's own where the two cannot be on one clock, as those of two television programmes in one file.
+    """
+    begins_s = float((container.start_time or 0) / av.time_base)
+    if not (stream.start_time and stream.duration and stream.time_base and container.duration):
+        return begins_s
+    own_s = float(stream.start_time * stream.time_base)
+    end_s = own_s + float(stream.duration * stream.time_base)
+    fits = end_s - begins_s <= container.duration / av.time_base + _CLOCK_TOLERANCE_S
+    return begins_s if fits else own_s
 
 
 def track_warnings(container: Any, stream: Any) -> list[str]:

@@ -56,7 +56,7 @@ def encode(path: Path, *sounds: Sound, container: str | None = None, picture: Pi
     with av.open(str(path), "w", format=container) as file:
         streams = [_stream(file, sound) for sound in sounds]
         if picture:
-            _draw(file, picture)
+            draw(file, picture)
         for stream, sound in zip(streams, sounds, strict=True):
             _encode(file, stream, sound)
     return path
@@ -69,7 +69,8 @@ def _require_encoder(codec: str) -> None:
         pytest.skip(f"the installed av has no encoder for {codec}")
 
 
-def _draw(file: Any, picture: Picture) -> None:
+def draw(file: Any, picture: Picture) -> None:
+    """A picture stream, whole, into a file that is being written."""
     _require_encoder(picture.codec)
     stream = file.add_stream(picture.codec, rate=picture.rate_hz, options={"strict": "unofficial"})
     stream.width = stream.height = 64

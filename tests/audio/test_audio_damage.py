@@ -15,7 +15,7 @@ import pytest
 
 from avskrift.audio import SAMPLE_RATE_HZ, AudioFile, Samples, load
 from avskrift.errors import TooLong
-from avskrift.gaps import MAX_UNPROMISED_JUMP_S, Gaps, Place, gap_warnings
+from avskrift.gaps import MAX_SILENCE_S, MAX_UNPROMISED_JUMP_S, Gaps, Place, gap_warnings
 from tests.audio.media_files import Sound, changes_at_s, encode
 
 SECONDS, CHANGE_S = 30.0, 20.0
@@ -215,6 +215,17 @@ def test_a_wav_that_was_never_finished_is_read_to_its_end(tmp_path: Path) -> Non
         assert len(load(path)) / SAMPLE_RATE_HZ == pytest.approx(5, abs=0.01)
 
 
+def test_pauses_that_together_are_beyond_all_sense_are_not_believed(tmp_path: Path) -> None:
+    """A file of a few kB must not be days of silence, each pause of which could be true."""
+    path = write_paused(tmp_path / "bomb.mkv", [3_500.0] * 4, container="matroska")
+    with AudioFile(path) as media:
+        read_s = sum(len(block) for block in media.blocks()) / SAMPLE_RATE_HZ
+    assert read_s == pytest.approx(3_510, abs=0.2)
+    assert [gap.missing_s for gap in media.gaps] == pytest.approx([3_500.0, 0, 0, 0], abs=0.1)
+    assert media.gaps[1].start_s == pytest.approx(3_504, abs=0.2)
+    assert "No sound could be read at 2.0–3502.0 s, 3504.0 s" in media.warnings[0]
+
+
 class ClaimedPacket:
     """What :class:`Gaps` asks of a packet."""
 
@@ -236,6 +247,30 @@ def test_time_stamps_that_go_to_and_fro_make_no_silence() -> None:
     for pts in (0, 1_000, 2_000, 50_000, 3_000, 4_000, 5_000, 50_500):
         gaps.arrived(ClaimedPacket(pts, 1_000), position_s=3.0)
     assert gaps.place(3.0) == 47.0, "the first jump is believed; what comes back to it is no second one"
+
+
+def test_a_sender_who_says_little_is_believed_all_day() -> None:
+    """Three minutes of every hour, for eight hours."""
+    gaps = Gaps("matroska,webm", tick_s=0.001, promised_s=8 * 3_600.0)
+    silence_s = 0.0
+    for second in range(8 * 3_600):
+        if second % 3_600 < 180:
+            packet = ClaimedPacket(second * 1_000, 1_000)
+            gaps.arrived(packet, position_s=second)
+            gaps.decoded(packet, [Frame()])
+            silence_s += gaps.place(second)
+    assert silence_s == 7 * 3_420
+    assert sum(place.damaged_packets for place in gaps.places) == 0
+
+
+def test_damaged_packets_claim_no_more_than_pauses_may() -> None:
+    gaps = Gaps("matroska,webm", tick_s=0.001, promised_s=1e6)
+    silence_s = 0.0
+    for _ in range(10_000):
+        gaps.damaged(ClaimedPacket(None, 5_000), position_s=silence_s)
+        silence_s += gaps.place(silence_s)
+    assert silence_s == MAX_SILENCE_S
+    assert sum(place.damaged_packets for place in gaps.places) == 10_000
 
 
 def test_a_picture_between_two_recordings_is_no_gap() -> None:
