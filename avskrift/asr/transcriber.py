@@ -118,7 +118,7 @@ class Transcriber:
         )
 
     def _checkpoint(self, job: Job) -> Checkpoint:
-        if job.checkpoint is None:
+        if job.checkpoint is None or _is_too_large(job):
             return Checkpoint.nowhere()
         weights = weights_identity(self.model.directory / "model.bin")
         identity = {
@@ -244,6 +244,12 @@ class Run:
                 self.checkpoint.append(window, batch.after, channel)
                 yield from window
                 window = []
+
+
+def _is_too_large(job: Job) -> bool:
+    """It will be refused as soon as it is opened: so no gigabytes are read before that to tell it from others."""
+    limit = job.options.max_size_bytes
+    return limit is not None and job.path.stat().st_size > limit
 
 
 def _made_by(plan: DecodingPlan) -> MadeBy:

@@ -19,7 +19,7 @@ from avskrift.asr import transcriber, vad
 from avskrift.asr.options import TranscribeOptions
 from avskrift.asr.vad import WINDOW_SAMPLES
 from avskrift.audio import SAMPLE_RATE_HZ
-from avskrift.errors import Cancelled
+from avskrift.errors import Cancelled, TooLarge
 from avskrift.transcript import Transcript
 from tests.asr.scripted_transcriber import (
     Bench,
@@ -202,6 +202,17 @@ def test_a_recording_edited_in_its_middle_starts_over(bench: Bench, tmp_path: Pa
     bench.recording = tmp_path / "edited.flac"
     bench.recording.write_bytes(content[:middle] + bytes(9_000) + content[middle + 9_000 :])
     assert resumed_at(bench.transcribe()) is None
+
+
+def test_a_recording_that_is_too_large_is_not_read_to_tell_it_from_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(transcriber, "recording_identity", read.append)
+    bench.options = TranscribeOptions(max_size_bytes=1_000)
+    with pytest.raises(TooLarge):
+        bench.transcribe()
+    assert read == []
 
 
 def test_another_precision_starts_over(bench: Bench) -> None:
