@@ -26,8 +26,6 @@ ALLOCATOR_ENVIRONMENT: Mapping[str, str] = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
     "MALLOC_TOP_PAD_": str(256 << 20),
-    # Heap in pages of 2 MB where the kernel gives them on request (glibc 2.35 on; others ignore it).
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     # A thread that waits for another sleeps instead of spinning: where other work wants the cores, spinning made a
     # short recording up to ten times slower; where nothing does, no difference was measured.
     "OMP_WAIT_POLICY": "passive",
@@ -51,7 +49,7 @@ _INHERITED = frozenset(
         "XDG_CACHE_HOME",
     }
 )
-_INHERITED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "CT2_")
+_INHERITED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "CT2_", "OPENBLAS_")
 
 _ENDING_S = 2.0
 _KEPT_COMPLAINTS = 30

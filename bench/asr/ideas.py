@@ -22,7 +22,8 @@ from bench.words import percent_apart
 
 ROUNDS = 3
 PIECE_S = 300
-_HUGE_PAGES, _WAITING = "GLIBC_TUNABLES", "OMP_WAIT_POLICY"
+_HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+_WAITING = "OMP_WAIT_POLICY"
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,7 @@ AS_IT_IS = Idea("as it is: text only")
 IDEAS = (
     AS_IT_IS,
     Idea("allocator: glibc's own settings", environment={}),
-    Idea(
-        "allocator: without huge pages",
-        environment={name: value for name, value in ALLOCATOR_ENVIRONMENT.items() if name != _HUGE_PAGES},
-    ),
+    Idea("allocator: in huge pages", environment={**ALLOCATOR_ENVIRONMENT, **_HUGE_PAGES}),
     *(
         Idea(f"threads that wait for each other are {policy}", environment={**ALLOCATOR_ENVIRONMENT, _WAITING: policy})
         for policy in ("active", "passive")
