@@ -55,7 +55,7 @@ def _pipeline(asked: Asked) -> Answer:
 def _asr(asked: Asked) -> Answer:
     from bench.asr import run, speed
 
-    scope = speed.Scope(quick=asked.quick, full="full" in asked.extras, hour="hour" in asked.extras)
+    scope = speed.Scope(quick=asked.quick, **{name: name in asked.extras for name in SCOPE})
     report = run.run(Narrator(), run.Wanted(scope, asked.extras & INSTEAD))
     if asked.plot:
         asked.plot.write_text(report.svg, encoding="utf-8")
@@ -66,7 +66,7 @@ def _asr(asked: Asked) -> Answer:
 
 #: Options of asr: what is measured instead of speed, and how much of speed is.
 INSTEAD = frozenset({"quality", "ideas", "peers"})
-SCOPE = frozenset({"full", "hour"})
+SCOPE = frozenset({"full", "goals", "hour"})
 
 BENCHES = {
     "asr": Bench(
@@ -85,6 +85,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
     name: Annotated[str | None, typer.Argument(help="Which bench; without it, they are listed.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Each thing once and on less audio.")] = False,
     full: Annotated[bool, typer.Option("--full", help="asr: every row on ten minutes: about 25 min.")] = False,
+    goals: Annotated[bool, typer.Option("--goals", help="asr: only the goals, on ten minutes: about 11 min.")] = False,
     hour: Annotated[bool, typer.Option("--hour", help="asr: an hour of audio too, once.")] = False,
     quality: Annotated[bool, typer.Option("--quality", help="asr: errors, loops and silence instead.")] = False,
     ideas: Annotated[bool, typer.Option("--ideas", help="asr: what each idea gained, instead.")] = False,
@@ -111,7 +112,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
         for each, bench in BENCHES.items():
             typer.echo(f"{each:10} {bench.summary}")
         return
-    given = {"full": full, "hour": hour, "quality": quality, "ideas": ideas, "peers": peers}
+    given = {"full": full, "goals": goals, "hour": hour, "quality": quality, "ideas": ideas, "peers": peers}
     given |= {"plot": plot is not None, "markdown": markdown is not None}
     extras = frozenset(option for option, value in given.items() if value)
     _check(name, extras, quick=quick)
@@ -134,6 +135,8 @@ def _check(name: str, extras: frozenset[str], *, quick: bool) -> None:
     instead, scope = extras & INSTEAD, extras & SCOPE
     if instead and scope:
         raise typer.BadParameter(f"{_options(scope)} has no meaning with {_options(instead)}.")
+    if scope >= {"full", "goals"}:
+        raise typer.BadParameter("--full and --goals exclude each other.")
     if quick and scope:
         raise typer.BadParameter(f"--quick and {_options(scope)} exclude each other.")
 

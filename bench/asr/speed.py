@@ -28,7 +28,7 @@ from bench.asr.texts import edits, tokens_of
 from bench.report import Narrator
 from bench.words import words_of
 
-CLIP_S, BRIEF_S, SHORT_S, QUICK_S = 10, 60, 240, 22
+CLIP_S, BRIEF_S, SHORT_S, QUICK_S = 10, 60, 180, 22
 HOUR = 6
 _HEADINGS = (
     "whole process, or model loaded",
@@ -51,6 +51,7 @@ class Scope:
 
     quick: bool = False
     full: bool = False
+    goals: bool = False
     hour: bool = False
 
 
@@ -60,11 +61,21 @@ def entries_for(scope: Scope, recordings: Recordings) -> list[Entry]:
         short = recordings.piece(QUICK_S)
         once = [Entry(OURS, short, 1), Entry(INSTALLED, short, 1), Entry(OURS, short, 1, timed=True)]
         return [*once, Entry(OURS, short, 1, loop=True)]
+    if scope.goals:
+        return _goals(recordings)
     slow = recordings.whole if scope.full else recordings.piece(SHORT_S)
     entries = [*_processes(recordings, slow, scope), *_loops(recordings, slow, scope)]
     if scope.hour:
         entries += [Entry(contestant, recordings.repeated(HOUR), 1) for contestant in (OURS, INSTALLED, TUNED)]
     return list(dict.fromkeys(entries))
+
+
+def _goals(recordings: Recordings) -> list[Entry]:
+    """What the goals speak of and no more, so that ten minutes of audio are affordable three times."""
+    whole, clip = recordings.whole, recordings.piece(CLIP_S)
+    pairs = [Entry(contestant, whole, 3, timed=timed) for timed in (False, True) for contestant in (OURS, INSTALLED)]
+    beams = [Entry(contestant, whole, 3, beam=5) for contestant in (OURS, INSTALLED)]
+    return [*pairs, *beams, Entry(SEQUENTIAL, whole, 3), Entry(OURS, clip, 5), Entry(SEQUENTIAL, clip, 5)]
 
 
 def _processes(recordings: Recordings, slow: Any, scope: Scope) -> list[Entry]:

@@ -31,6 +31,7 @@ def test_without_a_name_every_bench_is_listed_in_a_line() -> None:
         (("pipeline", "--hour"), "pipeline knows no --hour"),
         (("asr", "--full", "--ideas"), "no meaning"),
         (("asr", "--quick", "--full"), "exclude"),
+        (("asr", "--full", "--goals"), "exclude"),
         (("asr", "--plot", "/nowhere/at/all.svg"), "no folder"),
     ],
 )
