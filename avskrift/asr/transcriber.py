@@ -301,7 +301,8 @@ def _channels(job: Job) -> list[int | None]:
     count = probe(job.path).channels
     if not 2 <= count <= MAX_SPLIT_CHANNELS:
         raise BadOptions(
-            f"channels is split, but the recording has {count}: it works for 2 to {MAX_SPLIT_CHANNELS}. Take mix."
+            f"channels is split, which works for 2 to {MAX_SPLIT_CHANNELS} channels, but the recording has {count}: "
+            "take mix."
         )
     return list(range(count))
 
