@@ -254,7 +254,7 @@ def _results_of_many(engine: Engine, paths: list[Path], request: Request) -> Ite
         with progress_bar(_shown(path), request.quiet) as reports[place]:
             result = next(results)
         if isinstance(result, Transcript):
-            sound_s += result.duration_s
+            sound_s += _heard_s(result)
             _tell(path, result, None, request)
         yield result
     if not request.quiet:
@@ -291,8 +291,14 @@ def _summary(path: Path, transcript: Transcript, took_s: float | None) -> str:
     if transcript.language_probability is not None:
         language += f" ({transcript.language_probability:.2f})"
     said = f"{transcript.word_count} words" if transcript.segments else "no speech"
-    pace = "" if took_s is None else f", {_pace(transcript.duration_s, took_s)}"
-    return f"{_shown(path)}: {transcript.duration_s:.1f} s, {language}, {said}{pace}"
+    pace = "" if took_s is None else f", {_pace(_heard_s(transcript), took_s)}"
+    return f"{_shown(path)}: {_heard_s(transcript):.1f} s, {language}, {said}{pace}"
+
+
+def _heard_s(transcript: Transcript) -> float:
+    """How much sound was transcribed: a clip's own length, though its times are those of the whole recording."""
+    clip_start_s: float = (transcript.engine.get("clip") or [0.0])[0]
+    return transcript.duration_s - clip_start_s
 
 
 def _pace(duration_s: float, took_s: float) -> str:

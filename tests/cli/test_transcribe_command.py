@@ -274,3 +274,8 @@ def test_several_recordings_are_handed_over_together_and_faults_cost_one(engines
     assert sorted(path.name for path in tmp_path.glob("*.txt")) == ["a.txt", "c.txt"]
     assert "broken.ogg is broken" in result.output
     assert "3 recordings: 4.0 s, in" in result.output
+
+
+def test_a_clips_pace_counts_the_clip_and_not_what_lies_before_it() -> None:
+    transcript = Transcript("sv", 720.0, 100.0, "base", engine={"clip": [600.0, 720.0]})
+    assert "120.0 s, sv, no speech, in 12.0 s (10.0x)" in command._summary(Path("a.wav"), transcript, 12.0)
