@@ -8,21 +8,12 @@ from typing import Any
 
 import pytest
 
-from avskrift.asr.audit import AttemptAudit, ChunkAudit, Fault, How, audit_of
+from avskrift.asr.audit import ChunkAudit, Fault, How, audit_of
 from avskrift.asr.packing import ChunkClock
 from avskrift.audio import SAMPLE_RATE_HZ
+from tests.asr.decoded_samples import PASSED
 
-FINE = AttemptAudit(
-    how=How.FIRST,
-    faults=(),
-    tokens=40,
-    tokens_per_s=3.5,
-    compression=1.2,
-    log_probability=-0.4,
-    no_speech_probability=0.01,
-    uncovered_s=0.8,
-    language="sv",
-)
+FINE = PASSED.taken
 LOOPED = replace(FINE, faults=(Fault.LOOP,), compression=9.0)
 HALVES = replace(FINE, how=How.WINDOWS, tokens=44)
 

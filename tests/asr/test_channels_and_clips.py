@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avskrift.asr import vad
 from avskrift.asr.options import TranscribeOptions
 from avskrift.audio import SAMPLE_RATE_HZ, Samples
 from avskrift.errors import BadOptions, Cancelled
@@ -17,6 +16,7 @@ from tests.asr.scripted_transcriber import (
     Bench,
     LoudnessNetwork,
     as_uninterrupted,
+    loudness_instead_of_speech,
     make_bench,
     resumed_at,
     write_flac,
@@ -27,9 +27,7 @@ SPLIT = TranscribeOptions(language="sv", channels="split")
 
 @pytest.fixture(autouse=True, scope="module")
 def network() -> Iterator[LoudnessNetwork]:
-    network = LoudnessNetwork()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vad, "get_vad_model", lambda: network)
+    with loudness_instead_of_speech() as network:
         yield network
 
 

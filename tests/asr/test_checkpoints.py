@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avskrift.asr import transcriber, vad
+from avskrift.asr import transcriber
 from avskrift.asr.options import TranscribeOptions
 from avskrift.asr.vad import WINDOW_SAMPLES
 from avskrift.audio import SAMPLE_RATE_HZ
@@ -26,6 +26,7 @@ from tests.asr.scripted_transcriber import (
     LoudnessNetwork,
     as_uninterrupted,
     ends_of,
+    loudness_instead_of_speech,
     make_bench,
     resumed_at,
     write_flac,
@@ -36,9 +37,7 @@ FIRST_WINDOW, LATER_WINDOW = 2, 4
 
 @pytest.fixture(autouse=True, scope="module")
 def network() -> Iterator[LoudnessNetwork]:
-    network = LoudnessNetwork()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vad, "get_vad_model", lambda: network)
+    with loudness_instead_of_speech() as network:
         yield network
 
 
