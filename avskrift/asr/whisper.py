@@ -233,9 +233,9 @@ def estimated_words(words: Sequence[tuple[str, int]], duration_s: float, probabi
     total = sum(len(text) for text, _ in words)
     timed: list[dict[str, Any]] = []
     at = 0
-    for text, tokens in words:
+    for text, _ in words:
         start_s, at = duration_s * at / total, at + len(text)
-        timed.append({"word": text, "tokens": [0] * tokens, "start": start_s, "end": duration_s * at / total})
+        timed.append({"word": text, "tokens": [], "start": start_s, "end": duration_s * at / total})
     return _merged(timed, [probability] * len(timed))
 
 
