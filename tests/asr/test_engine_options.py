@@ -79,7 +79,7 @@ def test_each_channel_is_a_speaker_of_its_own(engine: Engine, samples: Path, tmp
 
 
 def test_one_channel_cannot_be_split(engine: Engine, samples: Path) -> None:
-    with pytest.raises(BadOptions, match="Take mix"):
+    with pytest.raises(BadOptions, match="take mix"):
         engine.transcribe(samples / "sv.ogg", TranscribeOptions(channels="split"))
 
 
