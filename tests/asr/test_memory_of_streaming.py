@@ -76,7 +76,10 @@ def seconds_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
     return lambda: opened[-1].duration_s
 
 
-@pytest.mark.parametrize("options", [SWEDISH, TranscribeOptions()], ids=["told", "detected"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(SWEDISH, id="told"), pytest.param(TranscribeOptions(), id="detected", marks=pytest.mark.slow)],
+)
 def test_an_hour_takes_little_more_memory_than_ten_minutes(tmp_path: Path, options: TranscribeOptions) -> None:
     short, long = (peak_bytes(tmp_path, seconds, options) for seconds in (10 * MINUTE_S, HOUR_S))
     assert long <= 1.2 * short

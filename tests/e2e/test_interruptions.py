@@ -41,6 +41,7 @@ def test_spot_notice_hands_the_job_to_another_instance(chain: Any, media: Any, s
     assert len({one.webhook_id for one in chain.receiver.receptions if one.job_id == job_id}) == 1
 
 
+@pytest.mark.slow  # the kill matrix does it at every step, without the model
 def test_killed_agent_costs_one_attempt(chain: Any, media: Any, speech: bytes, unique: str, agents_of: Any) -> None:
     job_id = chain.put(f"uploads/{unique}/long.mp3", long_speech(media, speech), language="en")
     struck = chain.await_job(job_id, is_at_work, "the work")

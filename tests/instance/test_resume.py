@@ -122,6 +122,7 @@ def test_interrupted_job_goes_on_in_the_middle_of_its_recording(stage: Stage, en
     assert stage.keys("work/") == []
 
 
+@pytest.mark.slow
 def test_killed_worker_costs_an_attempt_but_not_what_it_had_done(
     stage: Stage, engine: Engine, recording: bytes
 ) -> None:
