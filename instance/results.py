@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
 MAX_LINK_S = 6 * 3_600
 """A presigned link dies with its signer's session; an instance role's lasts six hours at most."""
-_CONTENT_TYPES = {
-    "txt": "text/plain; charset=utf-8",
-    "json": "application/json",
-    "srt": "application/x-subrip; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
-}
-_BINARY = "application/octet-stream"
+_JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -38,8 +32,8 @@ class ResultStore:
     def write(self, job: Job, transcript: Transcript) -> dict[str, Any]:
         """Store every format; returns the ``result`` of the record, with keys by format."""
         keys = {name: result_key(job.job_id, formats.FORMATS[name].extension) for name in job.options.formats}
-        for name, key in keys.items():
-            self._put(key, formats.write(transcript, name), _CONTENT_TYPES.get(name, _BINARY))
+        for name, content in formats.write_all(transcript, keys):
+            self._put(keys[name], content, formats.FORMATS[name].content_type)
         return {
             "keys": keys,
             "language": transcript.language,
@@ -54,7 +48,7 @@ class ResultStore:
         record = {**ended.to_dict(), **extra}
         record["options"]["callback_url"] = _without_query(ended.options.callback_url)
         text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-        self._put(record_key(ended.job_id), text, _CONTENT_TYPES["json"])
+        self._put(record_key(ended.job_id), text.encode(), _JSON)
 
     def delete(self, job: Job) -> None:
         """Remove what attempts at a job left that then was cancelled."""
@@ -73,8 +67,8 @@ class ResultStore:
         }
         return ResultLinks(links, expires_at=now + expires_in)
 
-    def _put(self, key: str, text: str, content_type: str) -> None:
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=text.encode(), ContentType=content_type)
+    def _put(self, key: str, content: bytes, content_type: str) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
 
 
 def _without_query(url: str | None) -> str | None:

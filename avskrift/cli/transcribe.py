@@ -20,7 +20,7 @@ from avskrift.cli import transcribe_options as cli
 from avskrift.cli.terminal import as_usage_error, complain, err
 from avskrift.clip import parse_clip
 from avskrift.errors import AvskriftError, BadOptions
-from avskrift.formats import FORMATS, check_formats, write
+from avskrift.formats import FORMATS, check_formats, write, write_all
 from avskrift.formats.files import (
     PlannedOutput,
     Recording,
@@ -104,7 +104,7 @@ def transcribe(
             home_language=home_language,
             task=task,
             beam_size=beam_size,
-            words=words or any(FORMATS[name].is_subtitle for name in wanted),
+            words=words or any(FORMATS[name].needs_word_times for name in wanted),
             prompt=prompt,
             hotwords=hotwords,
             glossary=read_glossary(glossary) if glossary else (),
@@ -180,9 +180,9 @@ def _transcribe_all(planned: list[PlannedOutput], request: Request, open_engine:
         for files, result in zip(missing.values(), results, strict=True):
             try:
                 transcript = _transcript(result)
-                for name, file in files.items():
-                    write_file(file, write(transcript, name))
-                    _say_path(file, request)
+                for name, content in write_all(transcript, files):
+                    write_file(files[name], content)
+                    _say_path(files[name], request)
             except AvskriftError as error:
                 complain(error)
                 failed += 1

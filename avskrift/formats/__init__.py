@@ -1,45 +1,44 @@
 """A Transcript as the files people use.
 
-One registry, one module each: a new format is a module with a ``render`` and a line here. Pure Python, because the
-Lambdas read the registry too.
+    from avskrift import formats
+    formats.write(transcript, "srt")                                   # bytes
+    formats.write_all(transcript, ["srt", "docx"], RenderOptions(...)) # cues are built once for all
+
+One registry: a new format is a module of ``writers``, its line here, and a test of it. Named one by one, because a
+Lambda carries only what is seen to be imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from avskrift.errors import BadOptions
-from avskrift.formats import json, srt, txt, vtt
+from avskrift.formats.format import Format
+from avskrift.formats.rendition import RenderOptions, Rendition
+from avskrift.formats.writers import json, srt, txt, vtt
 from avskrift.transcript import Transcript
 
+FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in (txt, json, srt, vtt)}
 
-@dataclass(frozen=True)
-class Format:
-    """One way of writing a transcript. ``extension`` has no dot; ``is_subtitle`` says that it lives on word times."""
-
-    name: str
-    extension: str
-    description: str
-    is_subtitle: bool
-    render: Callable[[Transcript], str]
+__all__ = ["FORMATS", "Format", "RenderOptions", "check_formats", "unknown_formats", "write", "write_all"]
 
 
-FORMATS: dict[str, Format] = {
-    entry.name: entry
-    for entry in (
-        Format("txt", "txt", "plain text, a paragraph for each stretch without a long pause", False, txt.render),
-        Format("json", "json", "segments, words, confidence (docs/transcript-schema.md)", False, json.render),
-        Format("srt", "srt", "SubRip subtitles", True, srt.render),
-        Format("vtt", "vtt", "WebVTT subtitles", True, vtt.render),
-    )
-}
+def write(transcript: Transcript, name: str, options: RenderOptions | None = None) -> bytes:
+    """The transcript as a file in format ``name``, text in UTF-8; raises ``BadOptions`` for an unknown one."""
+    ((_, content),) = write_all(transcript, [name], options)
+    return content
 
 
-def write(transcript: Transcript, name: str) -> str:
-    """The transcript as the text of a file in format ``name``; raises ``BadOptions`` for an unknown one."""
-    check_formats([name])
-    return FORMATS[name].render(transcript)
+def write_all(
+    transcript: Transcript, names: Iterable[str], options: RenderOptions | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Each format's name and file, one after the other; raises ``BadOptions`` for an unknown name before the first."""
+    names = list(names)
+    check_formats(names)
+    rendition = Rendition(transcript, options or RenderOptions())
+    for name in names:
+        content = FORMATS[name].render(rendition)
+        yield name, content.encode() if isinstance(content, str) else content
 
 
 def check_formats(names: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from avskrift.formats.presets import CueRules
 from avskrift.transcript import Segment, Transcript
 
 MAX_CUE_S = 7.0
@@ -29,14 +30,38 @@ _WEAK_PUNCTUATION = (",", "–", "，", "、")
 _CUT_COST_STRONG, _CUT_COST_WEAK, _CUT_COST_BETWEEN_WORDS = 0.0, 0.1, 0.3
 
 
-@dataclass(frozen=True)
-class Cue:
-    """What is shown from ``start_ms`` until before ``end_ms``: one or two lines."""
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A spoken word as it is shown: its time, and its text up to the next word of the line."""
 
     start_ms: int
     end_ms: int
-    lines: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a cue: what one speaker says. The fragments' texts, one after the other, are the line."""
+
+    fragments: tuple[Fragment, ...]
     speaker: str | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(fragment.text for fragment in self.fragments)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What is shown from ``start_ms`` until before ``end_ms``."""
+
+    start_ms: int
+    end_ms: int
+    lines: tuple[Line, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
 
 
 @dataclass(frozen=True)
@@ -48,15 +73,14 @@ class _Piece:
     text: str
 
 
-def build_cues(transcript: Transcript) -> list[Cue]:
+def build_cues(transcript: Transcript, rules: CueRules) -> list[Cue]:
     """The cues of a transcript. Segments without words are spread over their time by length of text."""
     drafts: list[Cue] = []
     for segment in sorted(transcript.segments, key=lambda segment: segment.start_s):
         for group in _groups(_pieces(segment)):
-            text = "".join(piece.text for piece in group).strip()
-            if text:
+            if any(piece.text.strip() for piece in group):
                 start_ms, end_ms = to_ms(group[0].start_s), to_ms(max(piece.end_s for piece in group))
-                drafts.append(Cue(start_ms, end_ms, _lines(text), segment.speaker))
+                drafts.append(Cue(start_ms, end_ms, _lines(group, segment.speaker)))
     return list(_in_order(sorted(drafts, key=lambda cue: cue.start_ms), to_ms(transcript.duration_s)))
 
 
@@ -156,13 +180,22 @@ def _cut_cost(text: str) -> float:
     return _CUT_COST_WEAK if ending.endswith(_WEAK_PUNCTUATION) else _CUT_COST_BETWEEN_WORDS
 
 
-def _lines(text: str) -> tuple[str, ...]:
+def _lines(group: Sequence[_Piece], speaker: str | None) -> tuple[Line, ...]:
     """One line, or two of about the same length, the upper rather the shorter."""
-    if len(text) <= MAX_LINE_CHARACTERS or " " not in text:
-        return (text,)
-    spaces = [position for position, character in enumerate(text) if character == " "]
-    cut = min(spaces, key=lambda space: (max(space, len(text) - space - 1), space))
-    return text[:cut], text[cut + 1 :]
+    texts = [piece.text for piece in group]
+    total = len("".join(texts).strip())
+    ends = [len("".join(texts[:cut]).strip()) for cut in range(1, len(texts)) if texts[cut - 1].endswith(" ")]
+    cuts = [cut for cut in range(1, len(texts)) if texts[cut - 1].endswith(" ")]
+    if total <= MAX_LINE_CHARACTERS or not cuts:
+        return (_line(group, speaker),)
+    _, cut = min(zip(ends, cuts, strict=True), key=lambda each: (max(each[0], total - each[0] - 1), each[0]))
+    return _line(group[:cut], speaker), _line(group[cut:], speaker)
+
+
+def _line(group: Sequence[_Piece], speaker: str | None) -> Line:
+    fragments = [Fragment(to_ms(piece.start_s), to_ms(piece.end_s), piece.text) for piece in group]
+    fragments[-1] = replace(fragments[-1], text=fragments[-1].text.rstrip())
+    return Line(tuple(fragments), speaker)
 
 
 def _in_order(drafts: Iterable[Cue], duration_ms: int) -> Iterator[Cue]:

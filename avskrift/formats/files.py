@@ -94,11 +94,11 @@ def require_writable(folders: Iterable[Path]) -> None:
             ) from error
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """All of it or nothing: written beside, then renamed."""
     beside = path.with_name(f".avskrift-{os.getpid()}.part")
     try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avskrift import formats
 from avskrift.errors import BadOptions
-from avskrift.formats import FORMATS, check_formats, unknown_formats, write
+from avskrift.formats import FORMATS, check_formats, unknown_formats
 from avskrift.formats.cues import build_cues
+from avskrift.formats.presets import PRESETS
 from avskrift.transcript import Segment, Speaker, Transcript, Word
 
 TRANSCRIPT = Transcript(
@@ -39,6 +41,10 @@ TRANSCRIPT = Transcript(
     warnings=("cut short",),
 )
 SILENCE = Transcript(None, 5.0, 0.0, "base")
+
+
+def write(transcript: Transcript, name: str) -> str:
+    return formats.write(transcript, name).decode()
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ segments = st.builds(
 @given(st.lists(segments, max_size=8))
 def test_any_transcript_reads_back_as_its_cues(found: list[Segment]) -> None:
     transcript = Transcript("sv", 500_000.0, 1.0, "test", tuple(found))
-    expected = [ReadCue(cue.start_ms, cue.end_ms, "\n".join(cue.lines)) for cue in build_cues(transcript)]
+    expected = [ReadCue(cue.start_ms, cue.end_ms, cue.text) for cue in build_cues(transcript, PRESETS["default"])]
     assert read_vtt(write(transcript, "vtt")) == expected
     assert read_srt(write(transcript, "srt")) == [
         ReadCue(cue.start_ms, cue.end_ms, cue.text.replace("-->", "→")) for cue in expected
@@ -156,9 +162,9 @@ def test_silence_is_an_empty_file_that_is_still_valid(name: str, expected: str) 
 
 
 def test_an_unknown_format_gets_the_list_of_those_that_exist() -> None:
-    with pytest.raises(BadOptions, match=r"docx.*txt, json, srt, vtt"):
-        write(TRANSCRIPT, "docx")
-    assert unknown_formats(["srt", "docx"]) == ["docx"]
+    with pytest.raises(BadOptions, match=r"pdf.*json, .*srt"):
+        write(TRANSCRIPT, "pdf")
+    assert unknown_formats(["srt", "pdf"]) == ["pdf"]
     check_formats(FORMATS)
 
 

@@ -71,8 +71,8 @@ def test_what_is_not_there_is_refused(folder: Path, tmp_path: Path) -> None:
 
 def test_a_file_is_written_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
     path = tmp_path / "å.txt"
-    write_file(path, "före")
-    write_file(path, "efter\n")
+    write_file(path, "före".encode())
+    write_file(path, b"efter\n")
     assert path.read_bytes() == b"efter\n"
     assert list(tmp_path.iterdir()) == [path]
 

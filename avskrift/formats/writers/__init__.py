@@ -1,0 +1,1 @@
+"""One module for each format, with a ``FORMAT``; the registry is ``avskrift.formats``."""
