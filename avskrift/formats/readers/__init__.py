@@ -1,1 +1,81 @@
-"""Files that are read back into a Transcript."""
+"""Transcripts read back: our own JSON, SubRip and WebVTT, told apart by what is in them."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from avskrift.errors import UnsupportedMedia
+from avskrift.formats.readers.reading import Reading
+
+__all__ = ["MAX_SIZE_BYTES", "Reading", "read_bytes", "read_file"]
+
+MAX_SIZE_BYTES = 256 * 1024 * 1024
+"""Twenty times the JSON of ten hours with words: a larger file is no transcript."""
+_TIME_LINE = re.compile(r"^[ \t]*\d+:\d\d(:\d\d)?[.,]\d+[ \t]*-->", re.MULTILINE)
+_HOW = "avskrift convert reads its own json, srt and vtt; recordings go to `avskrift transcribe`"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_file(path: Path) -> Reading:
+    """The transcript in a file; raises ``UnsupportedMedia`` with its name where there is none to be read."""
+    name = path.name.encode(errors="replace").decode()
+    try:
+        if path.stat().st_size > MAX_SIZE_BYTES:
+            raise UnsupportedMedia(f"{name}: too large for a transcript. {_HOW.capitalize()}.")
+        return read_bytes(path.read_bytes(), name)
+    except OSError as error:
+        raise UnsupportedMedia(f"{name}: cannot be read ({error.strerror}).") from error
+
+
+def read_bytes(content: bytes, name: str) -> Reading:
+    """The same from memory; ``name`` is what errors call it, and its ending tells what an empty file is."""
+    try:
+        text, repairs = _decoded(content)
+        reading = _reader(text, name)(text)
+    except UnsupportedMedia as error:
+        raise UnsupportedMedia(f"{name}: {error.message}") from error
+    return Reading(reading.transcript, (*repairs, *reading.repairs))
+
+
+def _reader(text: str, name: str) -> Callable[[str], Reading]:
+    """By content: any of them may come without an ending, or with a wrong one."""
+    beginning = text.lstrip()
+    if beginning.startswith(("{", "[")):
+        from avskrift.formats.readers import json
+
+        return json.read
+    if beginning.startswith("WEBVTT"):
+        from avskrift.formats.readers import vtt
+
+        return vtt.read
+    if _TIME_LINE.search(text) or (not beginning and name.lower().endswith(".srt")):
+        from avskrift.formats.readers import srt
+
+        return srt.read
+    what = "this is no transcript" if beginning else "the file is empty"
+    raise UnsupportedMedia(f"{what}: {_HOW}.")
+
+
+def _decoded(content: bytes) -> tuple[str, tuple[str, ...]]:
+    """Its text without a byte order mark, and what had to be assumed of its encoding."""
+    if content.startswith(_UTF_16):
+        return _strictly(content, "utf-16"), ("The file is UTF-16: read as such, written as UTF-8.",)
+    if b"\0" in content[:4096]:
+        raise UnsupportedMedia(f"this is no text: {_HOW}.")
+    try:
+        return content.decode("utf-8-sig"), ()
+    except UnicodeDecodeError as error:
+        if content.lstrip().startswith(b"{"):
+            raise UnsupportedMedia(f"this JSON is not UTF-8 (at byte {error.start}): save it as UTF-8.") from error
+    text = _strictly(content, "cp1252")
+    return text, ("The file is not UTF-8: read as Windows-1252, the usual one of older subtitle programs.",)
+
+
+def _strictly(content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UnsupportedMedia(f"this is no text in UTF-8 or {encoding}: {_HOW}.") from error
