@@ -6,10 +6,11 @@ transcript is written. Immutable, so that a format or a webhook can never change
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from avskrift import json_text
 from avskrift.errors import UnsupportedMedia
 
 SCHEMA_NAME = "avskrift.transcript"
@@ -82,8 +83,8 @@ class Transcript:
             "version": SCHEMA_VERSION,
             "language": self.language,
             "language_probability": _rounded(self.language_probability),
-            "duration_s": _rounded(self.duration_s),
-            "speech_s": _rounded(self.speech_s),
+            "duration_s": _time(self.duration_s),
+            "speech_s": _time(self.speech_s),
             "model": self.model,
             "text": self.text,
             "segments": [_segment_to_dict(segment) for segment in self.segments],
@@ -115,25 +116,31 @@ class Transcript:
         )
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        """``to_dict`` as text, a line for each word."""
+        return json_text.dump(self.to_dict())
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def _time(seconds: float) -> float:
+    """Rounded to milliseconds; the beginning for what no recording's clock can show."""
+    return max(0.0, round(seconds, 3)) if math.isfinite(seconds) else 0.0
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None or not math.isfinite(probability) else round(probability, 3)
 
 
 def _segment_to_dict(segment: Segment) -> dict[str, Any]:
     return {
-        "start_s": _rounded(segment.start_s),
-        "end_s": _rounded(segment.end_s),
+        "start_s": _time(segment.start_s),
+        "end_s": _time(segment.end_s),
         "text": segment.text,
         "speaker": segment.speaker,
         "language": segment.language,
         "confidence": _rounded(segment.confidence),
         "words": [
             {
-                "start_s": _rounded(word.start_s),
-                "end_s": _rounded(word.end_s),
+                "start_s": _time(word.start_s),
+                "end_s": _time(word.end_s),
                 "text": word.text,
                 "confidence": _rounded(word.confidence),
             }

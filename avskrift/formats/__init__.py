@@ -15,10 +15,20 @@ from collections.abc import Iterable, Iterator
 from avskrift.errors import BadOptions
 from avskrift.formats.format import Format
 from avskrift.formats.rendition import RenderOptions, Rendition
-from avskrift.formats.writers import json, srt, txt, vtt
+from avskrift.formats.writers import csv, json, srt, tsv, txt, verbose_json, vtt
 from avskrift.transcript import Transcript
 
-FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in (txt, json, srt, vtt)}
+_WRITERS = (
+    txt,
+    json,
+    srt,
+    vtt,
+    tsv,
+    csv,
+    verbose_json,
+)
+
+FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _WRITERS}
 
 __all__ = ["FORMATS", "Format", "RenderOptions", "check_formats", "unknown_formats", "write", "write_all"]
 

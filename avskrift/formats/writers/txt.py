@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from avskrift.formats.format import Format
+from avskrift.formats.paragraphs import Paragraph, paragraphs_of
 from avskrift.formats.rendition import Rendition
-from avskrift.transcript import Segment
-
-PARAGRAPH_PAUSE_S = 2.0
+from avskrift.formats.tidy import clock_s, speaker_names
 
 
 def render(rendition: Rendition) -> str:
     """Paragraphs with an empty line between; nothing at all for silence."""
-    return "\n\n".join(_paragraphs(rendition)) + "\n" if rendition.transcript.text else ""
+    names = speaker_names(rendition.transcript)
+    paragraphs = (
+        _heading(paragraph, names[paragraph.speaker], rendition.options.timestamps) + paragraph.text
+        for paragraph in paragraphs_of(rendition.transcript)
+    )
+    text = "\n\n".join(paragraphs)
+    return text + "\n" if text else ""
 
 
-def _paragraphs(rendition: Rendition) -> Iterator[str]:
-    names = rendition.speaker_names
-    paragraph: list[Segment] = []
-    for segment in rendition.transcript.segments:
-        if paragraph and _starts_anew(paragraph[-1], segment):
-            yield _joined(paragraph, names)
-            paragraph = []
-        if segment.text:
-            paragraph.append(segment)
-    if paragraph:
-        yield _joined(paragraph, names)
-
-
-def _starts_anew(previous: Segment, segment: Segment) -> bool:
-    return segment.start_s - previous.end_s >= PARAGRAPH_PAUSE_S or segment.speaker != previous.speaker
-
-
-def _joined(paragraph: list[Segment], names: dict[str, str]) -> str:
-    text = " ".join(" ".join(segment.text.split()) for segment in paragraph)
-    speaker = paragraph[0].speaker
-    return f"{names.get(speaker, speaker)}: {text}" if speaker else text
+def _heading(paragraph: Paragraph, speaker: str, timestamps: bool) -> str:
+    said_at = f"[{clock_s(paragraph.start_s)}] " if timestamps else ""
+    return f"{said_at}{speaker}: " if speaker else said_at
 
 
 FORMAT = Format(
