@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from avskrift.errors import BadOptions
+from avskrift.formats import tidy
 from avskrift.formats.cues import Cue, build_cues
 from avskrift.formats.presets import PRESETS, CueRules
 from avskrift.transcript import Transcript
+
+#: The form of a language tag (RFC 5646), and what Whisper calls otherwise than ISO 639.
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_ISO_639 = {"jw": "jv"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,12 @@ class RenderOptions:
     """Where the recording lies: the page seeks in it, the manifest plays it."""
     name: str = "transcript"
     """Of the recording, without its ending: titles, and the files that a manifest refers to."""
+    media_bitrate: int | None = None
+    """Of the recording in bits per second, for the manifest."""
+
+    def __post_init__(self) -> None:
+        if self.highlight_words and self.word_times:
+            raise BadOptions("Highlighted words and word times are two ways to follow the voice: choose one of them.")
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,14 @@ class Rendition:
         return build_cues(self.transcript, self.options.rules)
 
     @cached_property
-    def speaker_names(self) -> dict[str, str]:
-        """What a reader sees, by the id that segments carry."""
-        return {speaker.id: speaker.name for speaker in self.transcript.speakers}
+    def speaker_names(self) -> dict[str | None, str]:
+        """What a reader sees, by the id that segments carry; empty where nobody told them apart."""
+        return tidy.speaker_names(self.transcript)
+
+    @cached_property
+    def language(self) -> str | None:
+        """A language tag of the text: English after a translation, whatever was spoken; None where none is known."""
+        if self.transcript.engine.get("task") == "translate":
+            return "en"
+        language = self.transcript.language or ""
+        return _ISO_639.get(language, language) if _LANGUAGE_TAG.fullmatch(language) else None

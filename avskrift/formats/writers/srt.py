@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from avskrift.formats.cues import Cue, clock
+import re
+
+from avskrift.formats.cues import clock
 from avskrift.formats.format import Format
+from avskrift.formats.highlight import Run, Shown, ShownLine, shown
 from avskrift.formats.rendition import Rendition
+
+#: Not seen, and no break: parts what a player would take for markup.
+WORD_JOINER = "\u2060"
+#: ``<b>``, ``</b>``, ``<!--``; ``{\an8}`` and MicroDVD's ``{y:i}``, which players take from SubRip files as well.
+_LIKE_MARKUP = re.compile(r"<(?=[A-Za-z/!?])|\{(?=\\|[A-Za-z]:)")
 
 
 def render(rendition: Rendition) -> str:
-    """Cues with an empty line after each; nothing at all for silence."""
-    return "".join(_block(number, cue) for number, cue in enumerate(rendition.cues, 1))
+    """Cues with an empty line after each; nothing for silence, but for the byte order mark where it is asked for."""
+    cues = shown(rendition.cues, rendition.options.highlight_words)
+    blocks = (_block(number, cue) for number, cue in enumerate(cues, 1))
+    return ("\ufeff" if rendition.options.bom else "") + "".join(blocks)
 
 
-def _block(number: int, cue: Cue) -> str:
-    text = "\n".join(_escaped(line.text) for line in cue.lines)
+def escaped(text: str) -> str:
+    """SubRip has no escapes: what a reader would take for the arrow of a time line becomes a typographic one.
+
+    What a player would take for markup is parted by a word joiner, so that it is shown.
+    """
+    return _LIKE_MARKUP.sub(lambda found: found[0] + WORD_JOINER, text.replace("-->", "→"))
+
+
+def _block(number: int, cue: Shown) -> str:
+    text = "\n".join(_text(line) for line in cue.lines)
     return f"{number}\n{clock(cue.start_ms, ',')} --> {clock(cue.end_ms, ',')}\n{text}\n\n"
 
 
-def _escaped(line: str) -> str:
-    """SubRip has no escapes: what a reader would take for the arrow of a time line becomes a typographic one."""
-    return line.replace("-->", "→")
+def _text(line: ShownLine) -> str:
+    return "".join(_run(run) for run in line.runs)
+
+
+def _run(run: Run) -> str:
+    return f"<u>{escaped(run.text)}</u>" if run.marked else escaped(run.text)
 
 
 FORMAT = Format(

@@ -1,0 +1,149 @@
+"""Advanced SubStation Alpha, for players and editors that style subtitles. Its times have hundredths of a second."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from avskrift.formats.cues import Cue, Line
+from avskrift.formats.format import Format
+from avskrift.formats.highlight import spoken_span
+from avskrift.formats.rendition import Rendition
+from avskrift.formats.tidy import plain
+
+_WIDTH_PX, _HEIGHT_PX = 1920, 1080
+_FONT_SIZE_PX = 64
+_SPOKEN, _UNSPOKEN = r"\c&H00FFFF&", r"\c&HFFFFFF&"
+_WORD_JOINER = "\u2060"
+#: The one escape that all players know is none: braces that no player takes for a block of overrides.
+_BRACES = str.maketrans({"{": "｛", "}": "｝"})
+#: A line break, or a hard space.
+_LIKE_ESCAPE = re.compile(r"\\(?=[Nnh])")
+
+
+@dataclass
+class _Event:
+    """A cue in hundredths of a second."""
+
+    start_cs: int
+    end_cs: int
+    speakers: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+
+def render(rendition: Rendition) -> str:
+    """One event for a cue; with ``highlight_words`` colour follows the voice within it."""
+    from pysubs2 import Alignment, Color, SSAEvent, SSAFile, SSAStyle
+
+    subtitles = SSAFile()
+    subtitles.info.update(_script_info(rendition))
+    subtitles.styles["Default"] = SSAStyle(
+        fontname="Arial",
+        fontsize=_FONT_SIZE_PX,
+        backcolor=Color(0, 0, 0, 128),
+        outline=3.0,
+        shadow=1.0,
+        alignment=Alignment.BOTTOM_CENTER,
+        marginl=_WIDTH_PX // 20,
+        marginr=_WIDTH_PX // 20,
+        marginv=_HEIGHT_PX // 20,
+    )
+    for event in _events(rendition.cues, rendition):
+        subtitles.events.append(
+            SSAEvent(
+                start=10 * event.start_cs,
+                end=10 * event.end_cs,
+                name=" ".join(dict.fromkeys(event.speakers)),
+                text=r"\N".join(event.lines),
+            )
+        )
+    return _written(subtitles)
+
+
+def escaped(text: str) -> str:
+    """Text that every player shows: braces as their full-width look-alikes, no backslash that begins an escape."""
+    return _LIKE_ESCAPE.sub(lambda found: found[0] + _WORD_JOINER, text.translate(_BRACES))
+
+
+def _written(subtitles: object) -> str:
+    """As pysubs2 writes it, but for times of ten hours and more, which it cuts off."""
+    from io import StringIO
+
+    from pysubs2.formats.substation import SubstationFormat
+
+    class Unbounded(SubstationFormat):
+        @staticmethod
+        def ms_to_timestamp(requested_ms: int) -> str:
+            return _clock(requested_ms // 10)
+
+    content = StringIO()
+    Unbounded.to_file(subtitles, content, "ass", header_notice="Made by avskrift")  # type: ignore[arg-type]
+    return content.getvalue()
+
+
+def _clock(cs: int) -> str:
+    """``H:MM:SS.cc``; hours grow beyond 9."""
+    seconds, cs = divmod(cs, 100)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}.{cs:02d}"
+
+
+def _script_info(rendition: Rendition) -> dict[str, str]:
+    return {
+        "Title": plain(rendition.options.name),
+        "PlayResX": str(_WIDTH_PX),
+        "PlayResY": str(_HEIGHT_PX),
+        "WrapStyle": "0",
+        "ScaledBorderAndShadow": "yes",
+        "YCbCr Matrix": "None",
+    }
+
+
+def _events(cues: Iterable[Cue], rendition: Rendition) -> list[_Event]:
+    """Times rounded down, so that none is later than it was. A cue of which nothing is left joins the one before: no
+    event is empty, and none overlaps another."""
+    events: list[_Event] = []
+    for cue in cues:
+        start_cs = cue.start_ms // 10
+        end_cs = max(cue.end_ms // 10, start_cs + 1)
+        if events and start_cs < events[-1].end_cs:
+            start_cs = events[-1].end_cs
+        if not events or start_cs < end_cs:
+            events.append(_Event(start_cs, end_cs))
+        _add(cue, events[-1], rendition)
+    return events
+
+
+def _add(cue: Cue, event: _Event, rendition: Rendition) -> None:
+    for line in cue.lines:
+        name = rendition.speaker_names.get(line.speaker)
+        if name:
+            event.speakers.append(name.replace(",", " "))
+        event.lines.append(
+            _following_voice(cue, line, event) if rendition.options.highlight_words else escaped(line.text)
+        )
+
+
+def _following_voice(cue: Cue, line: Line, event: _Event) -> str:
+    """Each word in another colour while it is spoken, in milliseconds from the event's start."""
+    text = ""
+    for fragment in line.fragments:
+        start_ms, end_ms = (
+            max(0, at_ms - 10 * event.start_cs) for at_ms in spoken_span(cue, fragment.start_ms, fragment.end_ms)
+        )
+        begins = rf"\t({start_ms},{start_ms + 1},{_SPOKEN})" if start_ms else _SPOKEN
+        ends = rf"\t({end_ms},{end_ms + 1},{_UNSPOKEN})"
+        text += f"{{{begins}{ends}}}{escaped(fragment.text)}{{\\r}}"
+    return text
+
+
+FORMAT = Format(
+    name="ass",
+    extension="ass",
+    content_type="text/x-ssa; charset=utf-8",
+    description="Advanced SubStation Alpha subtitles",
+    needs_word_times=True,
+    render=render,
+)

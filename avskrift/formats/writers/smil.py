@@ -1,0 +1,67 @@
+"""The manifest by which Wowza Streaming Engine plays a video with its caption track.
+
+Its elements are those of https://www.wowza.com/docs/understanding-smil-file-syntax and, for captions, of
+https://www.wowza.com/docs/how-to-configure-closed-captioning-for-video-on-demand-streaming: every ``video`` names a bit
+rate, and a ``textstream`` is a caption file if its parameter says so. Files lie in the server's content folder, which
+the manifest's own names are relative to.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
+
+from avskrift.formats.format import Format
+from avskrift.formats.rendition import Rendition
+from avskrift.formats.tidy import plain
+from avskrift.languages import ISO_639_2
+
+#: Where the recording's own is not known. Wowza wants one for each rendition, to choose among several; here is but one.
+NOMINAL_BITRATE = 1_000_000
+#: Wowza reads what is no MP4 by the prefix of its name.
+_PREFIXES = {".flv": "flv", ".mp3": "mp3"}
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def render(rendition: Rendition) -> bytes:
+    """One video, and the track of ``<name>.ttml``: Wowza takes several languages of captions as TTML, not as SubRip."""
+    name = plain(rendition.options.name)
+    root = ElementTree.Element("smil", {"title": name})
+    ElementTree.SubElement(root, "head")
+    switch = ElementTree.SubElement(ElementTree.SubElement(root, "body"), "switch")
+    bitrate = str(rendition.options.media_bitrate or NOMINAL_BITRATE)
+    ElementTree.SubElement(switch, "video", {"src": _source(rendition), "system-bitrate": bitrate})
+    captions = {"src": f"{name}.ttml"}
+    if rendition.language:
+        captions["system-language"] = ISO_639_2.get(rendition.language, rendition.language)
+    track = ElementTree.SubElement(switch, "textstream", captions)
+    ElementTree.SubElement(track, "param", {"name": "isWowzaCaptionStream", "value": "true", "valuetype": "data"})
+    ElementTree.indent(root)
+    content = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{content}\n'.encode()
+
+
+def _source(rendition: Rendition) -> str:
+    """The video's file name, or its path below the manifest's folder; ``<name>.mp4`` where nobody said what it is."""
+    path = _path(rendition.options.media_url or f"{rendition.options.name}.mp4")
+    prefix = _PREFIXES.get(PurePosixPath(path).suffix.lower(), "mp4")
+    return f"{prefix}:{plain(path)}"
+
+
+def _path(location: str) -> str:
+    if not _SCHEME.match(location):
+        return location
+    parts = urlsplit(location)
+    return unquote(PurePosixPath(parts.path).name)
+
+
+FORMAT = Format(
+    name="smil",
+    extension="smil",
+    content_type="application/smil+xml; charset=utf-8",
+    description="manifest of a video with its ttml captions, for Wowza Streaming Engine",
+    needs_word_times=False,
+    render=render,
+)

@@ -1,0 +1,186 @@
+"""TTML that is EBU-TT-D (EBU Tech 3380, version 1.0.1) and IMSC 1.1 Text Profile at once.
+
+What those rule is held by ``tests/formats/ebu_tt_d.py``. Beyond the letter: times stand on ``tt:p`` alone, so that no
+reader has to add a span's to them, and text in spans alone, whose background is as wide as the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from xml.etree import ElementTree
+
+from avskrift.formats.cues import clock
+from avskrift.formats.format import Format
+from avskrift.formats.highlight import Shown, ShownLine, shown
+from avskrift.formats.rendition import Rendition
+
+#: A new picture takes a renderer 1/12 s for its background and some more for its text (IMSC 1.1 §9, the hypothetical
+#: render model), so that marks must not move faster.
+MIN_MOMENT_MS = 250
+#: A line is 80 % of a cell high, with 125 % line height: one of the 15 rows. The region is no larger than needed: the
+#: render model counts it again for each background.
+_LINE_HEIGHT_PERCENT = 7
+_BOTTOM_PERCENT = 90
+
+_TT = "http://www.w3.org/ns/ttml"
+_TTM = "http://www.w3.org/ns/ttml#metadata"
+_TTS = "http://www.w3.org/ns/ttml#styling"
+_XML = "http://www.w3.org/XML/1998/namespace"
+_PREFIXES = {
+    "tt": _TT,
+    "ttm": _TTM,
+    "ttp": "http://www.w3.org/ns/ttml#parameter",
+    "tts": _TTS,
+    "ebuttm": "urn:ebu:tt:metadata",
+    "ebutts": "urn:ebu:tt:style",
+}
+_TEMPLATE = """
+<tt:tt xmlns:tt="http://www.w3.org/ns/ttml" xmlns:ttm="http://www.w3.org/ns/ttml#metadata"
+    xmlns:ttp="http://www.w3.org/ns/ttml#parameter" xmlns:tts="http://www.w3.org/ns/ttml#styling"
+    xmlns:ebuttm="urn:ebu:tt:metadata" xmlns:ebutts="urn:ebu:tt:style"
+    xml:lang="und" ttp:timeBase="media" ttp:cellResolution="32 15">
+  <tt:head>
+    <tt:metadata>
+      <ebuttm:documentMetadata>
+        <ebuttm:conformsToStandard>urn:ebu:tt:distribution:2018-04</ebuttm:conformsToStandard>
+        <ebuttm:conformsToStandard>http://www.w3.org/ns/ttml/profile/imsc1.1/text</ebuttm:conformsToStandard>
+        <ebuttm:documentOriginatingSystem>avskrift</ebuttm:documentOriginatingSystem>
+      </ebuttm:documentMetadata>
+    </tt:metadata>
+    <tt:styling>
+      <tt:style xml:id="base" tts:fontFamily="proportionalSansSerif" tts:fontSize="80%" tts:lineHeight="125%"/>
+      <tt:style xml:id="cue" tts:textAlign="center" ebutts:linePadding="0.5c"/>
+      <tt:style xml:id="dialogue" ebutts:multiRowAlign="start"/>
+      <tt:style xml:id="rightToLeft" tts:direction="rtl"/>
+      <tt:style xml:id="text" tts:color="#ffffff" tts:backgroundColor="#000000c2"/>
+      <tt:style xml:id="spoken" tts:color="#ffff00" tts:backgroundColor="#000000c2"/>
+    </tt:styling>
+    <tt:layout>
+      <tt:region xml:id="bottom" style="base" tts:origin="10% 76%" tts:extent="80% 14%" tts:displayAlign="after"
+        tts:overflow="visible"/>
+    </tt:layout>
+  </tt:head>
+</tt:tt>
+"""
+#: What XML 1.0 has no place for (https://www.w3.org/TR/xml/#charsets).
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def render(rendition: Rendition) -> bytes:
+    """The document in UTF-8; without a body for silence, as the schema has it: a ``tt:div`` is never empty."""
+    document = ElementTree.fromstring(_TEMPLATE.strip())  # noqa: S314 - ours
+    document.set(f"{{{_XML}}}lang", rendition.language or "und")
+    _fit_region(document, rendition.options.rules.max_lines)
+    agents = _add_agents(document, rendition)
+    cues = list(shown(rendition.cues, rendition.options.highlight_words, MIN_MOMENT_MS))
+    if cues:
+        _add_body(document, cues, agents)
+    _finish_head(document)
+    for prefix, uri in _PREFIXES.items():
+        ElementTree.register_namespace(prefix, uri)
+    content = ElementTree.tostring(document, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{content}\n'.encode()
+
+
+def _fit_region(document: ElementTree.Element, max_lines: int) -> None:
+    """As high as the lines of a cue, and within the picture."""
+    region = document.find(f".//{{{_TT}}}region")
+    if region is not None:
+        height = min(_LINE_HEIGHT_PERCENT * max(2, max_lines), _BOTTOM_PERCENT)
+        region.set(f"{{{_TTS}}}origin", f"10% {_BOTTOM_PERCENT - height}%")
+        region.set(f"{{{_TTS}}}extent", f"80% {height}%")
+
+
+def _add_agents(document: ElementTree.Element, rendition: Rendition) -> dict[str | None, str]:
+    """Who speaks, as agents of the metadata; their ids by the speakers'."""
+    agents: dict[str | None, str] = {}
+    metadata = document.find(f"{{{_TT}}}head/{{{_TT}}}metadata")
+    for speaker, name in rendition.speaker_names.items():
+        if metadata is not None and name and speaker:
+            agents[speaker] = f"speaker{len(agents) + 1}"
+            agent = ElementTree.SubElement(
+                metadata, f"{{{_TTM}}}agent", {f"{{{_XML}}}id": agents[speaker], "type": "person"}
+            )
+            ElementTree.SubElement(agent, f"{{{_TTM}}}name", {"type": "full"}).text = _writable(name)
+    return agents
+
+
+def _add_body(document: ElementTree.Element, cues: list[Shown], agents: dict[str | None, str]) -> None:
+    document[0].tail = "\n  "
+    body = ElementTree.SubElement(document, f"{{{_TT}}}body")
+    body.text = "\n    "
+    division = ElementTree.SubElement(body, f"{{{_TT}}}div")
+    division.text, division.tail = "\n      ", "\n  "
+    for number, cue in enumerate(cues, 1):
+        _add_paragraph(division, number, cue, agents)
+    division[-1].tail = "\n    "
+    body.tail = "\n"
+
+
+def _add_paragraph(division: ElementTree.Element, number: int, cue: Shown, agents: dict[str | None, str]) -> None:
+    attributes = {
+        f"{{{_XML}}}id": f"cue{number}",
+        "region": "bottom",
+        "style": " ".join(_styles(cue)),
+        "begin": clock(cue.start_ms, "."),
+        "end": clock(cue.end_ms, "."),
+    }
+    paragraph = ElementTree.SubElement(division, f"{{{_TT}}}p", attributes)
+    paragraph.tail = "\n      "
+    for row, line in enumerate(cue.lines):
+        if row:
+            ElementTree.SubElement(paragraph, f"{{{_TT}}}br")
+        _add_line(paragraph, line, agents.get(line.speaker))
+
+
+def _add_line(paragraph: ElementTree.Element, line: ShownLine, agent: str | None) -> None:
+    for run in line.runs:
+        attributes = {"style": "spoken" if run.marked else "text"}
+        if agent:
+            attributes[f"{{{_TTM}}}agent"] = agent
+        ElementTree.SubElement(paragraph, f"{{{_TT}}}span", attributes).text = _writable(run.text)
+
+
+def _styles(cue: Shown) -> list[str]:
+    """Lines of two speakers begin below one another; a text that begins from the right does."""
+    dialogue = len({line.speaker for line in cue.lines}) > 1
+    return ["cue", *(["dialogue"] if dialogue else []), *(["rightToLeft"] if _is_right_to_left(cue) else [])]
+
+
+def _is_right_to_left(cue: Shown) -> bool:
+    """By the first letter that has a direction, as rule P2 of the Unicode bidirectional algorithm has it."""
+    for line in cue.lines:
+        for run in line.runs:
+            if run.text.isascii() and any(character.isalpha() for character in run.text):
+                return False
+            for character in run.text:
+                direction = unicodedata.bidirectional(character)
+                if direction in ("L", "R", "AL"):
+                    return direction != "L"
+    return False
+
+
+def _finish_head(document: ElementTree.Element) -> None:
+    """Without the styles that nothing refers to."""
+    head = document[0]
+    used = {name for element in document.iter() for name in element.get("style", "").split()}
+    for styling in head.findall(f"{{{_TT}}}styling"):
+        for style in list(styling):
+            if style.get(f"{{{_XML}}}id") not in used:
+                styling.remove(style)
+    ElementTree.indent(head, level=1)
+
+
+def _writable(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)
+
+
+FORMAT = Format(
+    name="ttml",
+    extension="ttml",
+    content_type="application/ttml+xml; charset=utf-8",
+    description="TTML subtitles: EBU-TT-D and IMSC 1.1 Text",
+    needs_word_times=True,
+    render=render,
+)
