@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from avskrift.errors import BadOptions
 from avskrift.formats.format import Format
 from avskrift.formats.rendition import RenderOptions, Rendition
-from avskrift.formats.writers import ass, csv, json, smil, srt, tsv, ttml, txt, verbose_json, vtt
+from avskrift.formats.writers import ass, csv, docx, html, json, smil, srt, tsv, ttml, txt, verbose_json, vtt
 from avskrift.transcript import Transcript
 
 _WRITERS = (
@@ -28,6 +28,8 @@ _WRITERS = (
     smil,
     tsv,
     csv,
+    docx,
+    html,
     verbose_json,
 )
 

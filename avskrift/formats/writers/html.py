@@ -1,0 +1,147 @@
+"""A page to read, search and listen in: one file that needs no network and runs no script but its own.
+
+Whatever is said goes through Jinja2's autoescape; the content security policy names the page's style and script by
+their hashes, so that no other could run even if some text found a way in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from avskrift.formats.cues import to_ms
+from avskrift.formats.format import Format
+from avskrift.formats.labels import facts_of, is_machine_made, labels_for, notes_of, text_language
+from avskrift.formats.media_url import checked_media_url
+from avskrift.formats.paragraphs import Paragraph, paragraphs_of
+from avskrift.formats.rendition import Rendition
+from avskrift.formats.tidy import clock_s, plain, speaker_names, tidy_words
+from avskrift.transcript import Segment
+
+_PAGE = Path(__file__).parent.parent / "page"
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A segment. ``words`` pairs each word's place in the text, in UTF-16 units as scripts count, with its time in ms."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    language: str | None
+    words: str
+
+
+@dataclass(frozen=True)
+class _Paragraph:
+    anchor: str
+    clock: str
+    pieces: list[_Piece]
+
+
+@dataclass(frozen=True)
+class _Turn:
+    speaker: str
+    paragraphs: list[_Paragraph] = field(default_factory=list)
+
+
+def render(rendition: Rendition) -> str:
+    """The page; raises ``BadOptions`` for a ``media_url`` that is none."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    style, script = (_PAGE / "page.css").read_text(), (_PAGE / "page.js").read_text()
+    media_url = rendition.options.media_url
+    labels = labels_for(rendition.transcript)
+    environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
+    template = environment.from_string((_PAGE / "page.html").read_text())
+    return template.render(
+        title=plain(rendition.options.name) or labels.transcript,
+        labels=labels,
+        language=plain(text_language(rendition.transcript) or ""),
+        facts=facts_of(rendition, labels),
+        notes=notes_of(rendition),
+        machine_made=is_machine_made(rendition.transcript),
+        media_url=None if media_url is None else checked_media_url(media_url),
+        turns=list(_turns(rendition)),
+        policy=_policy(style, script, media_url),
+        style=Markup(style),  # noqa: S704 - the project's own files, as they are
+        script=Markup(script),  # noqa: S704
+    )
+
+
+def _policy(style: str, script: str, media_url: str | None) -> str:
+    """Nothing but the page's own style and script, and media by the scheme of its address."""
+    if media_url is None:
+        media = "'none'"
+    else:
+        media = {"https": "https:", "http": "http: https:"}.get(urlsplit(media_url).scheme, "'self' file:")
+    return (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; media-src {media}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def _turns(rendition: Rendition) -> Iterator[_Turn]:
+    names = speaker_names(rendition.transcript)
+    turn: _Turn | None = None
+    anchors: dict[str, int] = {}
+    for paragraph in paragraphs_of(rendition.transcript):
+        if turn is None or paragraph.starts_turn:
+            if turn:
+                yield turn
+            turn = _Turn(names[paragraph.speaker])
+        turn.paragraphs.append(_paragraph(paragraph, anchors, with_words=rendition.options.media_url is not None))
+    if turn:
+        yield turn
+
+
+def _paragraph(paragraph: Paragraph, anchors: dict[str, int], *, with_words: bool) -> _Paragraph:
+    """Its anchor is its time, and unique: ``t83480``, and where several begin at once ``t83480-2``."""
+    anchor = f"t{to_ms(paragraph.start_s)}"
+    anchors[anchor] = anchors.get(anchor, 0) + 1
+    if anchors[anchor] > 1:
+        anchor += f"-{anchors[anchor]}"
+    pieces = [_piece(segment, with_words) for segment in paragraph.segments]
+    return _Paragraph(anchor, clock_s(paragraph.start_s), pieces)
+
+
+def _piece(segment: Segment, with_words: bool) -> _Piece:
+    words = _places(segment) if with_words else ""
+    return _Piece(to_ms(segment.start_s), to_ms(segment.end_s), segment.text, segment.language, words)
+
+
+def _places(segment: Segment) -> str:
+    """Words that the text does not have are left out: the text is what is shown."""
+    places = []
+    at = units = 0
+    for word in tidy_words(segment):
+        found = segment.text.find(word.text, at)
+        if found >= 0:
+            units += _utf16_units(segment.text[at:found])
+            places.append(f"{units} {to_ms(word.start_s)}")
+            units += _utf16_units(word.text)
+            at = found + len(word.text)
+    return " ".join(places)
+
+
+def _utf16_units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+
+
+FORMAT = Format(
+    name="html",
+    extension="html",
+    content_type="text/html; charset=utf-8",
+    description="a page to read and search; with the recording's address also to listen in",
+    needs_word_times=True,
+    render=render,
+)
