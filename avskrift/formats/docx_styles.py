@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from docx.document import Document
 
-SPEAKER, SPEECH, TIME = "Speaker", "Speech", "Timestamp"
+SPEAKER, SPEECH, FACT, TIME = "Speaker", "Speech", "Fact", "Timestamp"
 #: A time takes this much at the left; the text hangs beside it.
 TIME_COLUMN_CM = 2.0
+
+#: A4 without its margins of 2.5 cm.
+_TEXT_WIDTH_CM = 16.0
 
 _FONT = "Calibri"
 _INK, _QUIET = "1F2933", "5B6673"
@@ -29,8 +32,7 @@ def locale_of(language: str) -> str:
 
 def set_up(document: Document, language: str | None) -> None:
     """A4, quiet headings, and the styles of speakers, speech and times."""
-    from docx.enum.style import WD_STYLE_TYPE
-    from docx.shared import Cm, Pt
+    from docx.shared import Pt
 
     _set_page(document)
     styles: Any = document.styles
@@ -43,9 +45,18 @@ def set_up(document: Document, language: str | None) -> None:
     _set_font(styles["Subtitle"], 11, _QUIET)
     styles["Subtitle"].font.italic = False
 
-    speaker = styles.add_style(SPEAKER, WD_STYLE_TYPE.PARAGRAPH)
-    speech = styles.add_style(SPEECH, WD_STYLE_TYPE.PARAGRAPH)
-    speaker.base_style = speech.base_style = styles["Normal"]
+    _add_styles(styles)
+    _set_footer(styles["Footer"])
+
+
+def _add_styles(styles: Any) -> None:
+    from docx.enum.style import WD_STYLE_TYPE
+    from docx.shared import Cm, Pt
+
+    speaker, speech, fact = (styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH) for name in (SPEAKER, SPEECH, FACT))
+    for style in (speaker, speech, fact):
+        style.base_style, style.quick_style = styles["Normal"], True
+    fact.paragraph_format.space_after = Pt(0)
     speaker.next_paragraph_style = speech
     speaker.font.bold = True
     speaker.paragraph_format.keep_with_next = True
@@ -54,8 +65,17 @@ def set_up(document: Document, language: str | None) -> None:
     speech.paragraph_format.first_line_indent = Cm(-TIME_COLUMN_CM)
     speech.paragraph_format.tab_stops.add_tab_stop(Cm(TIME_COLUMN_CM))
     speech.paragraph_format.widow_control = True
-    speaker.quick_style = speech.quick_style = True
     _set_font(styles.add_style(TIME, WD_STYLE_TYPE.CHARACTER), 9, _QUIET)
+
+
+def _set_footer(style: Any) -> None:
+    """Page numbers at the right margin; the template's stops are those of another paper."""
+    from docx.enum.text import WD_TAB_ALIGNMENT
+    from docx.shared import Cm
+
+    _set_font(style, 9, _QUIET)
+    style.paragraph_format.tab_stops.clear_all()
+    style.paragraph_format.tab_stops.add_tab_stop(Cm(_TEXT_WIDTH_CM), WD_TAB_ALIGNMENT.RIGHT)
 
 
 def _set_page(document: Document) -> None:

@@ -146,4 +146,4 @@ def _language_name(code: str | None, labels: Labels) -> str:
     if not code:
         return ""
     in_swedish = _IN_SWEDISH.get(code) if labels is SWEDISH else None
-    return in_swedish or LANGUAGE_NAMES.get(code, plain(code)).capitalize()
+    return (in_swedish or LANGUAGE_NAMES.get(code, plain(code))).capitalize()

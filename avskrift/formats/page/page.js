@@ -28,7 +28,7 @@
   const paint = (name, ranges) => {
     const highlight = new Highlight();
     for (const range of ranges) highlight.add(range);
-    highlight.priority = { found: 0, now: 1, chosen: 2 }[name];
+    highlight.priority = ["found", "now", "aim", "chosen"].indexOf(name);
     CSS.highlights.set(name, highlight);
   };
   const reveal = (element) => {
@@ -178,6 +178,14 @@
       return times[Math.max(0, lastAtOrBefore(places, offsetAt(event) ?? 0))];
     };
 
+    const aim = (event) => {
+      const piece = event.target.closest("[data-t]");
+      paint("aim", piece ? [wordAt(piece, timeOf(piece, event))] : []);
+    };
+    if (paints) {
+      transcript.addEventListener("pointermove", aim);
+      transcript.addEventListener("pointerleave", () => paint("aim", []));
+    }
     transcript.addEventListener("click", (event) => {
       const selecting = !getSelection().isCollapsed;
       const time = event.target.closest(".time");

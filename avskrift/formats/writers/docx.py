@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
@@ -46,25 +46,28 @@ def render(rendition: Rendition) -> bytes:
 
 
 def _add_head(document: Document, rendition: Rendition, labels: Labels) -> None:
-    from docx.shared import Cm
-
     document.add_paragraph(_title(rendition, labels), style="Title")
     if is_machine_made(rendition.transcript):
         document.add_paragraph(labels.machine_made, style="Subtitle")
-    facts = facts_of(rendition, labels)
-    table = document.add_table(len(facts), 2)
-    table.autofit = False
-    for row, (label, value) in zip(table.rows, facts, strict=True):
-        row.cells[0].width, row.cells[1].width = Cm(3.5), Cm(12.5)
-        row.cells[0].paragraphs[0].add_run(label).bold = True
-        row.cells[1].paragraphs[0].add_run(value)
-        for cell in row.cells:
-            cell.paragraphs[0].paragraph_format.space_after = 0
+    _add_facts(document, facts_of(rendition, labels))
     notes = notes_of(rendition)
     if notes:
         document.add_heading(labels.notes, 1)
     for note in notes:
         document.add_paragraph(note, style="List Bullet")
+
+
+def _add_facts(document: Document, facts: Sequence[tuple[str, str]]) -> None:
+    from docx.shared import Cm
+
+    table = document.add_table(len(facts), 2)
+    table.autofit = False
+    for row, fact in zip(table.rows, facts, strict=True):
+        for cell, text, width_cm, style in zip(row.cells, fact, (3.5, 12.5), ("Strong", None), strict=True):
+            cell.width = Cm(width_cm)
+            cell.paragraphs[0].style = docx_styles.FACT
+            cell.paragraphs[0].add_run(text, style)
+    table.columns[0].width, table.columns[1].width = Cm(3.5), Cm(12.5)
 
 
 def _title(rendition: Rendition, labels: Labels) -> str:
@@ -136,7 +139,7 @@ def _add_footer(document: Document, rendition: Rendition, labels: Labels) -> Non
     from docx.oxml import parse_xml
 
     paragraph = document.sections[0].footer.paragraphs[0]
-    paragraph.add_run(f"{_title(rendition, labels)}\t\t{labels.page} ")
+    paragraph.add_run(f"{_title(rendition, labels)}\t{labels.page} ")
     for field, follows in (("PAGE", f" {labels.of} "), ("NUMPAGES", "")):
         counted = f'<w:fldSimple xmlns:w="{_NAMESPACE}" w:instr="{field}"><w:r><w:t>1</w:t></w:r></w:fldSimple>'
         paragraph._p.append(parse_xml(counted))

@@ -27,7 +27,7 @@ _PAGE = Path(__file__).parent.parent / "page"
 
 @dataclass(frozen=True)
 class _Piece:
-    """A segment. ``words`` pairs each word's place in the text, in UTF-16 units as scripts count, with its time in ms."""
+    """A segment. ``words``: each word's place in the text, in UTF-16 units as scripts count, and its time in ms."""
 
     start_ms: int
     end_ms: int
