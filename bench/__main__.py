@@ -64,6 +64,12 @@ def _asr(asked: Asked) -> Answer:
     return report
 
 
+def _formats(asked: Asked) -> Answer:
+    from bench import formats
+
+    return formats.run(Narrator(), quick=asked.quick)
+
+
 #: Options of asr: what is measured instead of speed, and how much of speed is.
 INSTEAD = frozenset({"quality", "ideas", "peers"})
 SCOPE = frozenset({"full", "goals", "hour"})
@@ -74,6 +80,7 @@ BENCHES = {
         _asr,
         INSTEAD | SCOPE | {"plot", "markdown"},
     ),
+    "formats": Bench("every format of a ten-hour transcript: seconds and memory, one by one and all at once", _formats),
     "pipeline": Bench(
         "every link from upload to webhook in a local cloud, the functions' asset, the engine against faster-whisper",
         _pipeline,
@@ -103,6 +110,8 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
         scripts/bench asr
 
         scripts/bench asr --ideas
+
+        scripts/bench formats
 
         scripts/bench pipeline --quick
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from avskrift.formats import FORMATS
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -22,7 +24,7 @@ def bench(*arguments: str, temporary: Path | None = None) -> subprocess.Complete
 def test_without_a_name_every_bench_is_listed_in_a_line() -> None:
     done = bench()
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["asr", "pipeline"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["asr", "formats", "pipeline"]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,18 @@ def test_unknown_bench_is_refused_with_those_there_are() -> None:
     done = bench("pipelin")
     assert done.returncode == 2
     assert "pipeline" in done.stderr
+
+
+@pytest.mark.slow
+def test_quick_formats_measure_each_and_all_and_leave_nothing(tmp_path: Path) -> None:
+    done = bench("formats", "--quick", "--json", temporary=tmp_path)
+    assert done.returncode == 0, done.stderr
+    seconds, memory, sizes = json.loads(done.stdout)["sections"]
+    assert [row["name"] for row in seconds["rows"]] == ["read the json", *FORMATS, "all"]
+    for section in (memory, sizes):
+        assert [row["name"] for row in section["rows"]] == [*FORMATS, "all"]
+    assert all(row["median"] > 0 for section in (seconds, memory, sizes) for row in section["rows"])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
