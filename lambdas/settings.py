@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from avskrift.formats import FORMATS
+from avskrift.formats.presets import PRESETS
 from avskrift.jobs.capacity import CapacitySettings
 from avskrift.jobs.fleet import LaunchSettings
 from avskrift.jobs.fleet_model import FleetSettings
@@ -14,6 +15,7 @@ from lambdas.environment import Environment
 def register_settings(env: Environment) -> RegisterSettings:
     rules = OptionRules(
         formats=tuple(FORMATS),
+        presets=tuple(PRESETS),
         default_language=env.optional("DEFAULT_LANGUAGE") or None,
         default_callback_url=env.optional("CALLBACK_URL") or None,
         allowed_callback_hosts=env.names("ALLOWED_CALLBACK_HOSTS"),

@@ -23,6 +23,7 @@ METADATA_PREFIX = "avskrift-"
 MAX_METADATA_BYTES = 1_800
 """S3 allows 2 KB of user metadata in all."""
 DEFAULT_FORMATS = ("txt", "json", "srt", "vtt")
+DEFAULT_PRESET = "default"
 MAX_TEXT_CHARS = 1_000
 MULTI = "multi"
 """The language of a recording in several: detected in every chunk."""
@@ -45,6 +46,10 @@ class JobOptions:
     formats: tuple[str, ...] = DEFAULT_FORMATS
     words: bool = True
     """Align words, for subtitles and clickable text."""
+    preset: str = DEFAULT_PRESET
+    """How subtitles are cut (docs/subtitles.md)."""
+    highlight_words: bool = False
+    """Subtitles mark each word while it is spoken."""
     style: str = "standard"
     """``standard``, ``subtitle`` (shorter) or ``verbatim``; only models of the KB-Whisper family have them."""
     prompt: str | None = None
@@ -68,10 +73,11 @@ class JobOptions:
     def from_dict(cls, data: Mapping[str, Any]) -> JobOptions:
         """Read stored options back; ``BadOptions`` for what never passed a check (a row edited by hand).
 
-        What a deployment allows was decided when they entered: its formats and callback hosts are not asked again.
+        What a deployment allows was decided when they entered: its formats, presets and callback hosts are not asked
+        again.
         Unknown names are of a newer version, which a rollback must outlive: they are left out.
         """
-        entered = OptionRules(formats=data["formats"])
+        entered = OptionRules(formats=data["formats"], presets=(data.get("preset", DEFAULT_PRESET),))
         checks = {**_CHECKS, "callback_url": _stored_url}
         return cls(**{name: checks[name](value, entered) for name, value in data.items() if name in checks})
 
@@ -82,6 +88,8 @@ class OptionRules:
 
     formats: Collection[str]
     """Names the format registry knows."""
+    presets: Collection[str] = (DEFAULT_PRESET,)
+    """Names of the subtitle presets there are."""
     default_language: str | None = None
     """Of recordings whose language is not named; where it is to be detected, the one expected."""
     default_callback_url: str | None = None
@@ -137,7 +145,7 @@ def _from_text(name: str, text: str) -> Any:
     """Header text to the type the check expects."""
     if name == "formats":
         return [part.strip() for part in text.split(",") if part.strip()]
-    if name == "words":
+    if name in ("words", "highlight_words"):
         return {"true": True, "false": False}.get(text.lower(), text)
     if name == "metadata":
         try:
@@ -200,10 +208,19 @@ def _formats(value: Any, rules: OptionRules) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _boolean(value: Any, _: OptionRules) -> bool:
-    if not isinstance(value, bool):
-        raise BadOptions(f"words must be true or false, not {value!r}.")
+def _preset(value: Any, rules: OptionRules) -> str:
+    if not isinstance(value, str) or value not in rules.presets:
+        raise BadOptions(f"Unknown preset {value!r}. Known: {', '.join(rules.presets)}.")
     return value
+
+
+def _boolean(name: str) -> Callable[[Any, OptionRules], bool]:
+    def check(value: Any, _: OptionRules) -> bool:
+        if not isinstance(value, bool):
+            raise BadOptions(f"{name} must be true or false, not {value!r}.")
+        return value
+
+    return check
 
 
 def _text(name: str) -> Callable[[Any, OptionRules], str | None]:
@@ -267,7 +284,9 @@ _CHECKS: dict[str, Callable[[Any, OptionRules], Any]] = {
     "task": _one_of("task", "transcribe", "translate"),
     "model": _model,
     "formats": _formats,
-    "words": _boolean,
+    "words": _boolean("words"),
+    "preset": _preset,
+    "highlight_words": _boolean("highlight_words"),
     "style": _one_of("style", "standard", "subtitle", "verbatim"),
     "prompt": _text("prompt"),
     "hotwords": _text("hotwords"),

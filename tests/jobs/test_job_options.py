@@ -25,6 +25,7 @@ ANYWHERE = OptionRules(formats=("txt", "json", "srt", "vtt"))
         ("clip", "10:00-12:00"),
         ("clip", "90-"),
         ("language", "multi"),
+        ("preset", "default"),
     ],
 )
 def test_what_the_engine_can_do_may_be_asked_for_in_a_header_or_a_body(name: str, value: str) -> None:
@@ -48,6 +49,9 @@ def test_what_the_engine_can_do_may_be_asked_for_in_a_header_or_a_body(name: str
         ({"home_language": "multi"}, "home_language"),
         ({"language": "en", "home_language": "sv"}, "leave one of them out"),
         ({"home_language": "da"}, "leave one of them out"),
+        ({"preset": "tv"}, "Unknown preset 'tv'. Known: default"),
+        ({"preset": ["default"]}, "preset"),
+        ({"highlight_words": "yes"}, "highlight_words must be true or false"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_at_the_door(options: dict[str, Any], word: str) -> None:
@@ -67,10 +71,18 @@ def test_a_language_that_is_known_needs_no_home() -> None:
     assert parse_options({"language": "en"}, SWEDISH).home_language is None
 
 
+def test_presets_are_those_that_the_deployment_has() -> None:
+    rules = OptionRules(formats=("srt",), presets=("default", "sv-broadcast"))
+    headers = {"avskrift-preset": "sv-broadcast", "avskrift-highlight-words": "true"}
+    asked = options_from_metadata(headers, rules)
+    assert asked == parse_options({"preset": "sv-broadcast", "highlight_words": True}, rules)
+    assert (asked.preset, asked.highlight_words) == ("sv-broadcast", True)
+    assert JobOptions.from_dict(asked.to_dict()) == asked
+
+
 def test_rows_written_before_these_options_existed_are_read() -> None:
-    old = {
-        name: value for name, value in JobOptions().to_dict().items() if name not in ("vad", "clip", "home_language")
-    }
+    new = ("vad", "clip", "home_language", "preset", "highlight_words")
+    old = {name: value for name, value in JobOptions().to_dict().items() if name not in new}
     assert JobOptions.from_dict(old) == JobOptions()
 
 
