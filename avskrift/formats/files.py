@@ -1,4 +1,4 @@
-"""Recordings found on disk, and the files their transcripts go to."""
+"""Recordings and transcripts found on disk, and the files that are written of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from avskrift.errors import BadOptions, ConfigurationError
 from avskrift.formats import FORMATS
@@ -21,7 +22,7 @@ MEDIA_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class Recording:
-    """A file to transcribe, and the folder its transcripts go to."""
+    """A file to transcribe, or a transcript to convert, and the folder that what is written goes to."""
 
     path: Path
     output_folder: Path
@@ -29,10 +30,17 @@ class Recording:
 
 @dataclass(frozen=True)
 class PlannedOutput:
-    """A recording with the file of each format."""
+    """A recording with the file of each format; ``name`` is what those files are called before their extension."""
 
     recording: Recording
+    name: str
     files: dict[str, Path]
+
+    @property
+    def media_url(self) -> str | None:
+        """The recording as the files beside it can refer to it; None where they lie elsewhere."""
+        beside = self.recording.output_folder == self.recording.path.parent
+        return quote(os.fsencode(self.recording.path.name)) if beside else None
 
 
 def find_recordings(inputs: Iterable[Path], output_dir: Path | None = None) -> list[Recording]:
@@ -55,26 +63,37 @@ def find_recordings(inputs: Iterable[Path], output_dir: Path | None = None) -> l
     return list(found.values())
 
 
-def plan_outputs(recordings: Sequence[Recording], formats: Sequence[str]) -> list[PlannedOutput]:
-    """``<stem>.<ext>`` for each, ``<name.mp3>.<ext>`` where two stems clash or a recording would be overwritten.
+def find_transcripts(inputs: Iterable[Path], output_dir: Path | None = None) -> list[Recording]:
+    """Files as given, each once; raises ``BadOptions`` for a folder and for what does not exist."""
+    found: dict[Path, Recording] = {}
+    for path in inputs:
+        if path.is_dir():
+            raise BadOptions(f"{path} is a folder: name the transcripts in it, such as {path}/*.json.")
+        if not path.exists():
+            raise BadOptions(f"{path}: there is no such file.")
+        found.setdefault(path.resolve(), Recording(path, output_dir or path.parent))
+    return list(found.values())
 
-    Raises ``BadOptions`` when even the full names clash.
+
+def plan_outputs(recordings: Sequence[Recording], formats: Sequence[str]) -> list[PlannedOutput]:
+    """``<stem>.<ext>`` for each, ``<name.mp3>.<ext>`` where two files clash or a recording would be overwritten.
+
+    Raises ``BadOptions`` when even the full names clash with each other or with an input.
     """
-    stems = Counter(recording.output_folder / recording.path.stem for recording in recordings)
     sources = {recording.path.resolve() for recording in recordings}
-    planned = []
-    for recording in recordings:
-        files = _files(recording, recording.path.stem, formats)
-        clashes = stems[recording.output_folder / recording.path.stem] > 1
-        if clashes or any(file.resolve() in sources for file in files.values()):
-            files = _files(recording, recording.path.name, formats)
-        planned.append(PlannedOutput(recording, files))
-    written = Counter(file for plan in planned for file in plan.files.values())
-    twice = sorted(str(file) for file, count in written.items() if count > 1)
-    if twice:
+    by_stem = [_planned(recording, recording.path.stem, formats) for recording in recordings]
+    written = _counted(by_stem)
+    planned = [
+        _planned(plan.recording, plan.recording.path.name, formats)
+        if any(written[file] > 1 or file.resolve() in sources for file in plan.files.values())
+        else plan
+        for plan in by_stem
+    ]
+    taken = sorted(str(file) for file, count in _counted(planned).items() if count > 1 or file.resolve() in sources)
+    if taken:
         raise BadOptions(
-            f"Two recordings would be written to the same {twice[0]}. Transcribe them one after the other, each with "
-            "an --output-dir of its own."
+            f"Two inputs would be written to the same {taken[0]}, or one over another. Do one after the other, each "
+            "with an --output-dir of its own."
         )
     return planned
 
@@ -120,5 +139,10 @@ def _mirrored(file: Path, folder: Path, output_dir: Path | None) -> Path:
     return output_dir / file.parent.relative_to(folder) if output_dir else file.parent
 
 
-def _files(recording: Recording, stem: str, formats: Sequence[str]) -> dict[str, Path]:
-    return {name: recording.output_folder / f"{stem}.{FORMATS[name].extension}" for name in formats}
+def _planned(recording: Recording, stem: str, formats: Sequence[str]) -> PlannedOutput:
+    files = {name: recording.output_folder / f"{stem}.{FORMATS[name].extension}" for name in formats}
+    return PlannedOutput(recording, stem, files)
+
+
+def _counted(plans: Iterable[PlannedOutput]) -> Counter[Path]:
+    return Counter(file for plan in plans for file in plan.files.values())

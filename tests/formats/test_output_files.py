@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from avskrift.errors import BadOptions, ConfigurationError
-from avskrift.formats.files import find_recordings, plan_outputs, require_writable, write_file
+from avskrift.formats import FORMATS
+from avskrift.formats.files import find_recordings, find_transcripts, plan_outputs, require_writable, write_file
 
 
 @pytest.fixture
@@ -83,3 +84,40 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(tmp_path: Path)
         require_writable([tmp_path / "file" / "sub"])
     require_writable([tmp_path / "new" / "sub"])
     assert list((tmp_path / "new" / "sub").iterdir()) == []
+
+
+def test_a_format_of_two_extensions_takes_no_other_recordings_file(folder: Path) -> None:
+    (folder / "talk.verbose.wav").touch()
+    recordings = find_recordings([folder / "talk.mp3", folder / "talk.verbose.wav"])
+    if "verbose_json" not in FORMATS:
+        pytest.skip("no format of two extensions")
+    one, other = plan_outputs(recordings, ["json", "verbose_json"])
+    assert not set(one.files.values()) & set(other.files.values())
+    assert (one.name, other.name) == ("talk.mp3", "talk.verbose.wav")
+
+
+def test_a_transcript_is_converted_beside_itself_and_never_onto_itself(folder: Path) -> None:
+    transcript = folder / "talk.json"
+    transcript.touch()
+    (plan,) = plan_outputs(find_transcripts([transcript, transcript]), ["srt", "json"])
+    assert plan.files == {"srt": folder / "talk.json.srt", "json": folder / "talk.json.json"}
+
+
+def test_an_input_is_not_written_over_by_another(folder: Path) -> None:
+    for name in ("talk.json", "talk.json.json"):
+        (folder / name).touch()
+    with pytest.raises(BadOptions, match="over another"):
+        plan_outputs(find_transcripts([folder / "talk.json", folder / "talk.json.json"]), ["json"])
+
+
+@pytest.mark.parametrize(("name", "said"), [("sub", "is a folder"), ("gone.json", "no such file")])
+def test_only_files_are_converted(folder: Path, name: str, said: str) -> None:
+    with pytest.raises(BadOptions, match=said):
+        find_transcripts([folder / name])
+
+
+def test_files_beside_a_recording_know_it_by_its_name_as_a_link(folder: Path, tmp_path: Path) -> None:
+    (plan,) = plan_outputs(find_recordings([folder / "sub" / "deep" / "ö.ogg"]), ["txt"])
+    assert (plan.name, plan.media_url) == ("ö", "%C3%B6.ogg")
+    (elsewhere,) = plan_outputs(find_recordings([folder / "talk.mp3"], tmp_path / "out"), ["txt"])
+    assert elsewhere.media_url is None
