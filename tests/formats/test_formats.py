@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 import subprocess
 import sys
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -16,8 +13,6 @@ from hypothesis import strategies as st
 from avskrift import formats
 from avskrift.errors import BadOptions
 from avskrift.formats import FORMATS, check_formats, unknown_formats
-from avskrift.formats.cues import build_cues
-from avskrift.formats.presets import PRESETS
 from avskrift.transcript import Segment, Speaker, Transcript, Word
 
 TRANSCRIPT = Transcript(
@@ -47,47 +42,6 @@ def write(transcript: Transcript, name: str) -> str:
     return formats.write(transcript, name).decode()
 
 
-@dataclass(frozen=True)
-class ReadCue:
-    start_ms: int
-    end_ms: int
-    text: str
-
-
-def read_srt(text: str) -> list[ReadCue]:
-    """As players do: blocks apart by empty lines; number, times, text."""
-    cues = []
-    for number, block in enumerate(filter(None, text.split("\n\n")), 1):
-        head, times, *lines = block.split("\n")
-        assert head == str(number)
-        stamps = re.fullmatch(r"(\d{2,}):(\d\d):(\d\d),(\d{3}) --> (\d{2,}):(\d\d):(\d\d),(\d{3})", times)
-        assert stamps
-        assert lines
-        assert not any("-->" in line for line in lines)
-        cues.append(ReadCue(_ms(stamps.groups()[:4]), _ms(stamps.groups()[4:]), "\n".join(lines)))
-    return cues
-
-
-def read_vtt(text: str) -> list[ReadCue]:
-    """As the standard's parser does: a header block, then cue blocks; text is unescaped."""
-    header, *blocks = text.rstrip("\n").split("\n\n")
-    assert header == "WEBVTT"
-    cues = []
-    for block in blocks:
-        times, *lines = block.split("\n")
-        stamps = re.fullmatch(r"(\d{2,}):(\d\d):(\d\d)\.(\d{3}) --> (\d{2,}):(\d\d):(\d\d)\.(\d{3})", times)
-        assert stamps
-        assert lines
-        assert not any("-->" in line or "<" in line or re.search(r"&(?!amp;|lt;|gt;)", line) for line in lines)
-        cues.append(ReadCue(_ms(stamps.groups()[:4]), _ms(stamps.groups()[4:]), html.unescape("\n".join(lines))))
-    return cues
-
-
-def _ms(parts: tuple[str, ...]) -> int:
-    hours, minutes, seconds, ms = map(int, parts)
-    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
-
-
 segments = st.builds(
     lambda start_s, length_s, text: Segment(start_s, start_s + length_s, text),
     st.floats(0, 400_000),
@@ -97,38 +51,11 @@ segments = st.builds(
 
 
 @given(st.lists(segments, max_size=8))
-def test_any_transcript_reads_back_as_its_cues(found: list[Segment]) -> None:
-    transcript = Transcript("sv", 500_000.0, 1.0, "test", tuple(found))
-    expected = [ReadCue(cue.start_ms, cue.end_ms, cue.text) for cue in build_cues(transcript, PRESETS["default"])]
-    assert read_vtt(write(transcript, "vtt")) == expected
-    assert read_srt(write(transcript, "srt")) == [
-        ReadCue(cue.start_ms, cue.end_ms, cue.text.replace("-->", "→")) for cue in expected
-    ]
-
-
-@given(st.lists(segments, max_size=8))
 def test_any_transcript_survives_json(found: list[Segment]) -> None:
     transcript = Transcript("sv", 500_000.0, 1.0, "test", tuple(found))
     once = Transcript.from_dict(json.loads(write(transcript, "json")))
     assert once == Transcript.from_dict(json.loads(write(once, "json")))
     assert [segment.text for segment in once.segments] == [segment.text for segment in found]
-
-
-def test_srt_as_players_expect_it() -> None:
-    assert write(TRANSCRIPT, "srt") == (
-        "1\n00:00:00,500 --> 00:00:02,000\nHej & välkommen!\n\n"
-        "2\n00:00:02,100 --> 00:00:03,000\n1 < 2 → sant.\n\n"
-        "3\n00:00:08,000 --> 00:00:09,000\nSlut.\n\n"
-    )
-
-
-def test_vtt_as_browsers_expect_it() -> None:
-    assert write(TRANSCRIPT, "vtt") == (
-        "WEBVTT\n\n"
-        "00:00:00.500 --> 00:00:02.000\nHej &amp; välkommen!\n\n"
-        "00:00:02.100 --> 00:00:03.000\n1 &lt; 2 --&gt; sant.\n\n"
-        "00:00:08.000 --> 00:00:09.000\nSlut.\n"
-    )
 
 
 def test_txt_has_a_paragraph_for_each_stretch_of_speech() -> None:
@@ -156,7 +83,7 @@ def test_json_is_the_documented_schema() -> None:
     assert "välkommen" in write(TRANSCRIPT, "json")
 
 
-@pytest.mark.parametrize(("name", "expected"), [("txt", ""), ("srt", ""), ("vtt", "WEBVTT\n")])
+@pytest.mark.parametrize(("name", "expected"), [("txt", "")])
 def test_silence_is_an_empty_file_that_is_still_valid(name: str, expected: str) -> None:
     assert write(SILENCE, name) == expected
 
