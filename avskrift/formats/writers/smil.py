@@ -45,16 +45,15 @@ def render(rendition: Rendition) -> bytes:
 
 def _source(rendition: Rendition) -> str:
     """The video's file name, or its path below the manifest's folder; ``<name>.mp4`` where nobody said what it is."""
-    path = _path(rendition.options.media_url or f"{rendition.options.name}.mp4")
+    url = rendition.options.media_url
+    path = _path(url) if url else f"{rendition.options.name}.mp4"
     prefix = _PREFIXES.get(PurePosixPath(path).suffix.lower(), "mp4")
     return f"{prefix}:{plain(path)}"
 
 
-def _path(location: str) -> str:
-    if not _SCHEME.match(location):
-        return location
-    parts = urlsplit(location)
-    return unquote(PurePosixPath(parts.path).name)
+def _path(url: str) -> str:
+    path = unquote(urlsplit(url).path)
+    return PurePosixPath(path).name if _SCHEME.match(url) else path
 
 
 FORMAT = Format(
