@@ -1,0 +1,267 @@
+"""Which words make a cue, and which a line: one cost function, minimised over the whole recording.
+
+Dynamic programming over the places where a cue could end. What a cue costs depends on its own words and on when the
+next one is spoken, so that the best cues up to a place do not depend on what follows it. The places are bounded by
+length and time, sums are kept as prefixes, and the work grows with the number of words.
+
+One unit is a line break between two ordinary words.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from avskrift.formats.line_breaks import HELD, UNMARKED_SENTENCE, break_cost
+from avskrift.formats.pieces import Piece
+from avskrift.formats.plain_text import width
+from avskrift.formats.presets import CueRules
+
+#: No cue reaches over a silence of this length: a second, and nothing is rounded into it.
+SILENCE_MS = 1000
+#: How long a cue may stay after its last word.
+LINGER_MS = 500
+
+#: What every cue costs: rather one cue of two lines than two of one.
+_CUE = 0.6
+#: A break between cues is worse than one between lines by this factor, and a pause of ``_FULL_PAUSE_MS`` halves it.
+_CUE_BREAK, _FULL_PAUSE_MS = 2.2, 600
+#: A sentence ends within the cue (BBC: one sentence each); and then the next one does not end with the cue.
+_TWO_SENTENCES, _RUN_ON = 0.85, 0.7
+#: A pause held within a cue, for each second beyond what one hears as a comma.
+_HELD_PAUSE_PER_S, _HEARD_PAUSE_MS = 1.2, 300
+#: Reading time that is missing: that there is any, and each second of it.
+_TOO_FAST, _MISSING_PER_S = 0.25, 1.2
+#: A cue that flashes by: below the minimum, and below a second more than that.
+_TOO_SHORT, _SHORT, _COMFORTABLE_MS = 3.0, 2.0, 1000
+#: Lines: that there are two, how unlike they are, that the upper is the longer one, a lone word.
+_LINE, _UNBALANCED, _TOP_HEAVY, _LONE_BELOW, _LONE_ABOVE = 0.15, 0.9, 0.3, 3.0, 0.4
+#: Two speakers share a cue: only where each alone would flash by.
+_DASHES = 0.9
+#: A word wider than its line, which no break can mend.
+_OVERFLOW = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Pieces ``begin`` to ``end`` (exclusive) as one cue; a new line begins with each piece of ``cuts``."""
+
+    begin: int
+    end: int
+    cuts: tuple[int, ...]
+    dashes: bool = False
+
+
+class CueSearch:
+    """The best cues of a list of pieces by some rules."""
+
+    def __init__(self, pieces: Sequence[Piece], rules: CueRules) -> None:
+        self._rules = rules
+        self._starts = [piece.start_ms for piece in pieces]
+        self._ends = [piece.end_ms for piece in pieces]
+        self._speakers = [piece.speaker for piece in pieces]
+        self._measure(pieces)
+        self._weigh(pieces)
+
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """Runs of pieces without a silence between them."""
+        begin = 0
+        for position in range(1, len(self._starts)):
+            if self._starts[position] - self._ends[position - 1] >= SILENCE_MS:
+                yield begin, position
+                begin = position
+        if self._starts:
+            yield begin, len(self._starts)
+
+    def spans(self, begin: int, end: int) -> list[Span]:
+        """The best cues for one stretch."""
+        places = self._places(begin, end)
+        before = self._cheapest(places)
+        spans: list[Span] = []
+        at = len(places) - 1
+        while at:
+            at, last = before[at], at
+            spans.append(self._span(places[at], places[last]))
+        return spans[::-1]
+
+    def columns(self, span: Span) -> int:
+        """How many columns a cue has to read, the dashes and the space that a line break stands for left out."""
+        bounds = (span.begin, *span.cuts, span.end)
+        return sum(self._width(begin, end) for begin, end in pairwise(bounds))
+
+    def _measure(self, pieces: Sequence[Piece]) -> None:
+        """``_columns[k]`` up to piece ``k``; ``_printed[k]`` the same without the space before piece ``k``."""
+        self._columns, self._printed = [0], [0]
+        columns = 0
+        for piece in pieces:
+            columns += width(piece.text)
+            self._printed.append(columns)
+            columns += piece.spaced
+            self._columns.append(columns)
+
+    def _weigh(self, pieces: Sequence[Piece]) -> None:
+        """What a break before each piece costs, and what it costs, summed up to it, to have none."""
+        count = len(pieces)
+        self._line_breaks, self._cue_breaks = [0.0] * (count + 1), [0.0] * (count + 1)
+        self._kept, self._sentences, self._turns = [0.0] * (count + 1), [0] * (count + 1), [0] * (count + 1)
+        kept, sentences, turns = 0.0, 0, 0
+        for position in range(1, count):
+            left, right = pieces[position - 1], pieces[position]
+            turn = left.speaker != right.speaker
+            cost = 0.0 if turn else _break_between(left, right)
+            pause_ms = right.start_ms - left.end_ms
+            if pause_ms > _HEARD_PAUSE_MS:
+                kept += _HELD_PAUSE_PER_S * (pause_ms - _HEARD_PAUSE_MS) / 1000
+            if cost <= UNMARKED_SENTENCE and not turn:
+                sentences += 1
+                kept += _TWO_SENTENCES
+            turns += turn
+            self._line_breaks[position] = cost
+            self._cue_breaks[position] = _CUE_BREAK * cost * (1 - 0.5 * min(1.0, pause_ms / _FULL_PAUSE_MS))
+            self._kept[position], self._sentences[position], self._turns[position] = kept, sentences, turns
+
+    def _places(self, begin: int, end: int) -> list[int]:
+        """Where a cue may end: not between words that belong together, unless a cue would get too long by it."""
+        reach = self._rules.max_line_characters / 2
+        reach_ms = self._rules.max_cue_s * 1000 / 2
+        most = max(1, (self._rules.max_words or end - begin) // 2)
+        columns, starts, ends, breaks = self._printed, self._starts, self._ends, self._line_breaks
+        places = [begin]
+        last = begin
+        for at in range(begin + 1, end):
+            if (
+                breaks[at] < HELD
+                or columns[at + 1] - columns[last] > reach
+                or ends[at] - starts[last] > reach_ms
+                or at - last >= most
+            ):
+                places.append(at)
+                last = at
+        places.append(end)
+        return places
+
+    def _cheapest(self, places: Sequence[int]) -> list[int]:
+        """For each place where a cue ends, the one where it best begins (both as positions in ``places``)."""
+        rules, starts = self._rules, self._starts
+        line = rules.max_line_characters
+        most_columns = rules.max_lines * (line + 1) - 1
+        most_words = rules.max_words or len(places) * len(starts)
+        longest_ms, shortest_ms = rules.max_cue_s * 1000, rules.min_cue_s * 1000
+        comfortable_ms, per_column_ms = shortest_ms + _COMFORTABLE_MS, 1000 / rules.max_cps
+        columns, printed, kept, turns, sentences = (
+            self._columns, self._printed, self._kept, self._turns, self._sentences,
+        )  # fmt: skip
+        costs, before = [0.0], [0]
+        for last in range(1, len(places)):
+            end = places[last]
+            speech_ms, shown_until, best, chosen = (
+                self._ends[end - 1],
+                self._out_ms(end, places[-1]),
+                math.inf,
+                last - 1,
+            )
+            kept_to, turns_to, sentences_to = kept[end - 1], turns[end - 1], sentences[end - 1]
+            break_here = _CUE + (self._cue_breaks[end] if end < places[-1] else 0.0)
+            run_on = _RUN_ON if break_here > _CUE + _CUE_BREAK * UNMARKED_SENTENCE else 0.0
+            for first in range(last - 1, -1, -1):
+                begin = places[first]
+                wide, start_ms = printed[end] - columns[begin], starts[begin]
+                if first < last - 1 and (
+                    wide > most_columns
+                    or speech_ms - start_ms > longest_ms
+                    or end - begin > most_words
+                    or turns_to - turns[begin] > 1
+                ):
+                    break
+                cost = costs[first] + break_here + kept_to - kept[begin]
+                if run_on and sentences_to > sentences[begin]:
+                    cost += run_on
+                shown_ms = shown_until - start_ms
+                if shown_ms < comfortable_ms:
+                    cost += _SHORT * ((comfortable_ms - shown_ms) / comfortable_ms) ** 2
+                    if shown_ms < shortest_ms:
+                        cost += _TOO_SHORT * (shortest_ms - shown_ms) / shortest_ms
+                missing_ms = wide * per_column_ms - min(shown_ms, longest_ms)
+                if missing_ms > 0:
+                    cost += _TOO_FAST + missing_ms * (_MISSING_PER_S / 1000)
+                if cost < best and (wide > line or turns_to != turns[begin]):
+                    lines = self._lines(begin, end)[0]
+                    cost += lines if first < last - 1 else min(lines, _OVERFLOW)
+                if cost < best:
+                    best, chosen = cost, first
+            costs.append(best)
+            before.append(chosen)
+        return before
+
+    def _out_ms(self, end: int, stretch_end: int) -> int:
+        """Until when a cue that ends before piece ``end`` can be shown."""
+        linger = self._ends[end - 1] + LINGER_MS
+        return linger if end == stretch_end else min(linger, self._starts[end] - round(self._rules.gap_s * 1000))
+
+    def _span(self, begin: int, end: int) -> Span:
+        if self._turns[end - 1] != self._turns[begin]:
+            _, cuts = self._lines(begin, end)
+            return Span(begin, end, cuts, dashes=True)
+        one_line = self._printed[end] - self._columns[begin] <= self._rules.max_line_characters
+        return Span(begin, end, () if one_line else self._lines(begin, end)[1])
+
+    def _lines(self, begin: int, end: int) -> tuple[float, tuple[int, ...]]:
+        """The best line breaks and their cost; infinite where the words do not fit."""
+        if self._turns[end - 1] != self._turns[begin]:
+            return self._dialogue(begin, end)
+        cost, cuts = self._two_lines(begin, end)
+        if cost < math.inf or self._rules.max_lines < 3:
+            return cost, cuts
+        return self._three_lines(begin, end)
+
+    def _dialogue(self, begin: int, end: int) -> tuple[float, tuple[int, ...]]:
+        """A line for each of two speakers, with room for the dash."""
+        turn = bisect_right(self._turns, self._turns[begin], begin, end)
+        room = self._rules.max_line_characters - width(self._rules.dash)
+        fits = self._width(begin, turn) <= room and self._width(turn, end) <= room
+        named = self._speakers[begin] is not None and self._speakers[end - 1] is not None
+        possible = fits and named and self._rules.max_lines > 1
+        return (_DASHES if possible else math.inf), (turn,)
+
+    def _two_lines(self, begin: int, end: int) -> tuple[float, tuple[int, ...]]:
+        room = self._rules.max_line_characters if self._rules.max_lines > 1 else -1
+        left, right, columns, printed = self._columns[begin], self._printed[end], self._columns, self._printed
+        earliest = bisect_left(columns, right - room, begin + 1, end)
+        latest = bisect_right(printed, left + room, begin + 1, end)
+        best, chosen = math.inf, 0
+        for cut in range(earliest, latest):
+            upper, lower = printed[cut] - left, right - columns[cut]
+            unlike = (lower - upper) / (lower + upper)
+            cost = self._line_breaks[cut] + _UNBALANCED * unlike * unlike
+            if unlike < 0:
+                cost -= _TOP_HEAVY * unlike
+            if cut == end - 1:
+                cost += _LONE_BELOW
+            elif cut == begin + 1 and self._line_breaks[cut] > UNMARKED_SENTENCE:
+                cost += _LONE_ABOVE
+            if cost < best:
+                best, chosen = cost, cut
+        return best + _LINE, (chosen,) if best < math.inf else ()
+
+    def _three_lines(self, begin: int, end: int) -> tuple[float, tuple[int, ...]]:
+        """Only where two do not suffice: the upper line and the best two below it."""
+        latest = bisect_right(self._printed, self._columns[begin] + self._rules.max_line_characters, begin + 1, end)
+        best = math.inf
+        chosen: tuple[int, ...] = ()
+        for cut in range(begin + 1, latest):
+            cost, below = self._two_lines(cut, end)
+            cost += self._line_breaks[cut] + _LINE
+            if cost < best:
+                best, chosen = cost, (cut, *below)
+        return best, chosen
+
+    def _width(self, begin: int, end: int) -> int:
+        return self._printed[end] - self._columns[begin]
+
+
+def _break_between(left: Piece, right: Piece) -> float:
+    cost = break_cost(left.text, right.text, left.language, left.spaced)
+    return min(cost, UNMARKED_SENTENCE) if left.ends_segment else cost

@@ -1,0 +1,168 @@
+"""What a break between two words costs, as a subtitler would judge it.
+
+The order of preference is that of the style guides (docs/subtitles.md): after a sentence, after other punctuation,
+before a conjunction, before a preposition, between words that have nothing to do with each other; hardly between
+words that belong together, and least of all within one.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from avskrift.formats.break_words import BreakWords, break_words
+from avskrift.formats.plain_text import is_wide
+
+SENTENCE = 0.0
+UNMARKED_SENTENCE = 0.1
+CLAUSE = 0.2
+COMMA = 0.3
+CONJUNCTION = 0.45
+PREPOSITION = 0.7
+BETWEEN_WORDS = 1.0
+LEANING = 1.7
+NAME = 2.3
+HELD = 2.6
+NUMBER = 3.0
+WITHIN_WORD = 4.0
+
+_SENTENCE_ENDS = (".", "!", "?", "…", "।", "॥", "。", "！", "？", "؟", "۔")
+_CLAUSE_ENDS = (":", ";", "–", "—", "：", "；", "؛")
+_COMMAS = (",", "，", "、", "،")
+_QUOTES_AFTER = "\"'”’»)]」』）"
+_QUOTES_BEFORE = "\"'”“‘«([「『（¿¡-–"
+
+
+class _Ending(IntEnum):
+    NOTHING = 0
+    COMMA = 1
+    CLAUSE = 2
+    SENTENCE = 3
+
+
+class _Traits(NamedTuple):
+    """What matters of a word for the breaks beside it."""
+
+    bare: str
+    ending: _Ending
+    stops: bool
+    """Ends with a full stop, which may be an abbreviation's."""
+    abbreviation: bool
+    lower: bool
+    capital: bool
+    number: bool
+    before: float
+    """What a break before it costs, as far as it decides."""
+    after: float
+    """What a break after it costs at least."""
+    sticks: float
+    """What a break before it costs at least."""
+    begins_sentence: bool
+    """Has a capital letter that it would not have within a sentence."""
+    function: bool
+
+
+@lru_cache(maxsize=65_536)
+def break_cost(left: str, right: str, language: str, spaced: bool) -> float:
+    """Of a line break between two words that follow each other: 0 after a sentence, up to ``WITHIN_WORD``."""
+    if not spaced and not (is_wide(left[-1]) or is_wide(right[0])):
+        return WITHIN_WORD
+    words = break_words(language)
+    one, other = _traits(left, words), _traits(right, words)
+    if one.ending is not _Ending.NOTHING:
+        return _after_punctuation(one, other)
+    if other.begins_sentence and one.after < HELD:
+        return UNMARKED_SENTENCE
+    return _within_clause(one, other, words)
+
+
+def _after_punctuation(one: _Traits, other: _Traits) -> float:
+    if one.abbreviation or (one.stops and len(one.bare) == 1 and one.capital):
+        return NAME
+    if one.ending is _Ending.SENTENCE:
+        if one.stops and one.number and (other.lower or other.number):
+            return HELD
+        return BETWEEN_WORDS if one.stops and other.lower else COMMA if other.lower else SENTENCE
+    if one.number and other.number:
+        return NUMBER
+    return CLAUSE if one.ending is _Ending.CLAUSE else COMMA
+
+
+def _within_clause(one: _Traits, other: _Traits, words: BreakWords) -> float:
+    if (cost := _parting_a_number(one, other, words)) is not None:
+        return cost
+    if one.capital and other.capital and not one.function:
+        return NAME
+    if (one.bare, other.bare) in words.pairs:
+        return HELD
+    if one.bare in words.holds_next and other.before < BETWEEN_WORDS:
+        return other.before if other.before == CONJUNCTION else BETWEEN_WORDS
+    parted = max(one.after, other.sticks)
+    if parted == LEANING and other.before < BETWEEN_WORDS:
+        return min(parted, other.before + BETWEEN_WORDS / 2)
+    return parted or other.before
+
+
+def _parting_a_number(one: _Traits, other: _Traits, words: BreakWords) -> float | None:
+    """From its other half, from what it counts, or from what it names: "3 000", "12 miljoner kronor", "kl. 10"."""
+    counted = other.bare in words.units
+    if one.number:
+        return NUMBER if other.number or counted else LEANING
+    if other.number and one.bare in words.numbered:
+        return NUMBER
+    return HELD if counted and one.bare in words.units else None
+
+
+def _traits(text: str, words: BreakWords) -> _Traits:
+    core = text.rstrip(_QUOTES_AFTER)
+    bare = core.lower().strip(".,!?…:;।–—" + _QUOTES_BEFORE)
+    shown = text.lstrip(_QUOTES_BEFORE)
+    capital = shown[:1].isupper()
+    known = bare in words.conjunctions or bare in words.prepositions
+    function = known or any(bare in some for some in (words.holds_next, words.leans_on_next, words.openers))
+    return _Traits(
+        bare=bare,
+        ending=_ending(core, bare),
+        stops=core.endswith(".") and not core.endswith(".."),
+        abbreviation=core.lower() in words.abbreviations,
+        lower=shown[:1].islower(),
+        capital=capital and not bare.isdecimal(),
+        number=any(map(str.isdigit, bare)) and not any(map(str.isalpha, bare)),
+        before=_cost_before(bare, words),
+        after=_cost_after(bare, words),
+        sticks=_cost_of_parting(bare, words),
+        begins_sentence=capital and function and not shown.isupper() and not _always_capital(bare),
+        function=function,
+    )
+
+
+def _ending(core: str, bare: str) -> _Ending:
+    if core.endswith(_SENTENCE_ENDS):
+        return _Ending.SENTENCE
+    if core.endswith(_CLAUSE_ENDS) or (core.endswith("-") and not bare):
+        return _Ending.CLAUSE
+    return _Ending.COMMA if core.endswith(_COMMAS) else _Ending.NOTHING
+
+
+def _cost_before(bare: str, words: BreakWords) -> float:
+    if bare in words.conjunctions:
+        return CONJUNCTION
+    return PREPOSITION if bare in words.prepositions else BETWEEN_WORDS
+
+
+def _cost_after(bare: str, words: BreakWords) -> float:
+    if any(bare in some for some in (words.holds_next, words.conjunctions, words.prepositions, words.titles)):
+        return HELD
+    return LEANING if bare in words.leans_on_next else 0.0
+
+
+def _cost_of_parting(bare: str, words: BreakWords) -> float:
+    if bare in words.holds_previous:
+        return HELD
+    return LEANING if bare in words.leans_on_previous else 0.0
+
+
+def _always_capital(bare: str) -> bool:
+    """English "I" and its contractions begin no sentence by their capital alone."""
+    return bare == "i" or bare.startswith(("i'", "i’"))
