@@ -11,10 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from avskrift.formats.cues import Cue, Line
+from avskrift.formats.cues import Cue, Fragment, Line
 
 #: A mark that moves faster is seen as a flicker only.
 MIN_MOMENT_MS = 100
+
+#: A word in its cue, ``(line, fragment)``; its time, start and end in milliseconds.
+Position = tuple[int, int]
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,11 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A part of a cue, and the words marked in it as positions ``(line, fragment)``."""
+    """A part of a cue, and the words marked in it."""
 
     start_ms: int
     end_ms: int
-    marked: frozenset[tuple[int, int]]
+    marked: frozenset[Position]
 
 
 def shown(cues: Iterable[Cue], highlight_words: bool, min_moment_ms: int = MIN_MOMENT_MS) -> Iterator[Shown]:
@@ -68,36 +72,51 @@ def moments(cue: Cue, min_moment_ms: int = MIN_MOMENT_MS) -> list[Moment]:
 
     Every word is marked in one moment at least; two that are spoken at once, or faster than a mark may move, together.
     """
-    spans = _spoken_spans(cue)
+    spans = spoken_spans(cue, min_moment_ms)
     bounds = _bounds(cue, spans, min_moment_ms)
-    marked: list[set[tuple[int, int]]] = [set() for _ in bounds[1:]]
+    marked: list[set[Position]] = [set() for _ in bounds[1:]]
     for position, (start_ms, end_ms) in spans.items():
         for index in _moments_of(start_ms, end_ms, bounds):
             marked[index].add(position)
     return _joined([Moment(*ends, frozenset(words)) for ends, words in zip(pairwise(bounds), marked, strict=True)])
 
 
-def spoken_span(cue: Cue, start_ms: int, end_ms: int) -> tuple[int, int]:
-    """A word's time within its cue, 1 ms long at least: a word may have no length, or be shown a little late."""
-    start_ms = min(max(start_ms, cue.start_ms), cue.end_ms - 1)
-    return start_ms, max(min(end_ms, cue.end_ms), start_ms + 1)
+def spoken_spans(cue: Cue, min_pause_ms: int = MIN_MOMENT_MS) -> dict[Position, Span]:
+    """When each word of a cue is marked, 1 ms at least: a word may have no length, or be shown a little late.
 
-
-def _spoken_spans(cue: Cue) -> dict[tuple[int, int], tuple[int, int]]:
-    return {
-        (row, column): spoken_span(cue, fragment.start_ms, fragment.end_ms)
+    A shorter pause belongs to the word before, the one at the cue's beginning to the first word.
+    """
+    spans = {
+        (row, column): _within(cue, fragment)
         for row, line in enumerate(cue.lines)
         for column, fragment in enumerate(line.fragments)
         if fragment.text.strip()
     }
+    starts = sorted(start_ms for start_ms, _ in spans.values())
+    return {position: _bridged(span, starts, cue, min_pause_ms) for position, span in spans.items()}
 
 
-def _bounds(cue: Cue, spans: dict[tuple[int, int], tuple[int, int]], min_moment_ms: int) -> list[int]:
-    """Where moments begin, and the end of the last: never closer than a mark may move."""
+def _within(cue: Cue, fragment: Fragment) -> Span:
+    start_ms = min(max(fragment.start_ms, cue.start_ms), cue.end_ms - 1)
+    return start_ms, max(min(fragment.end_ms, cue.end_ms), start_ms + 1)
+
+
+def _bridged(span: Span, starts: list[int], cue: Cue, min_pause_ms: int) -> Span:
+    start_ms, end_ms = span
+    is_first = start_ms == starts[0] and start_ms - cue.start_ms < min_pause_ms
+    following = bisect_left(starts, end_ms)
+    pause_follows = following < len(starts) and starts[following] - end_ms < min_pause_ms
+    return cue.start_ms if is_first else start_ms, starts[following] if pause_follows else end_ms
+
+
+def _bounds(cue: Cue, spans: dict[Position, Span], min_moment_ms: int) -> list[int]:
+    """Where moments begin, and the end of the last: never closer than a mark may move. One that comes too early is put
+    off by half of that at most, or left out."""
     bounds = [cue.start_ms]
     for bound in sorted({bound for span in spans.values() for bound in span}):
-        if bound - bounds[-1] >= min_moment_ms and cue.end_ms - bound >= min_moment_ms:
-            bounds.append(bound)
+        seen_ms = max(bound, bounds[-1] + min_moment_ms)
+        if seen_ms - bound <= min_moment_ms // 2 and cue.end_ms - seen_ms >= min_moment_ms:
+            bounds.append(seen_ms)
     return [*bounds, cue.end_ms]
 
 

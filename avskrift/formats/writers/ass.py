@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from avskrift.formats.cues import Cue, Line
+from avskrift.formats.cues import Cue, Fragment
 from avskrift.formats.format import Format
-from avskrift.formats.highlight import spoken_span
+from avskrift.formats.highlight import Span, spoken_spans
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import plain
 
@@ -117,26 +117,26 @@ def _events(cues: Iterable[Cue], rendition: Rendition) -> list[_Event]:
 
 
 def _add(cue: Cue, event: _Event, rendition: Rendition) -> None:
-    for line in cue.lines:
+    spans = spoken_spans(cue) if rendition.options.highlight_words else {}
+    for row, line in enumerate(cue.lines):
         name = rendition.speaker_names.get(line.speaker)
         if name:
             event.speakers.append(name.replace(",", " "))
-        event.lines.append(
-            _following_voice(cue, line, event) if rendition.options.highlight_words else escaped(line.text)
+        words = (
+            _coloured(fragment, spans.get((row, column)), 10 * event.start_cs)
+            for column, fragment in enumerate(line.fragments)
         )
+        event.lines.append("".join(words) if spans else escaped(line.text))
 
 
-def _following_voice(cue: Cue, line: Line, event: _Event) -> str:
-    """Each word in another colour while it is spoken, in milliseconds from the event's start."""
-    text = ""
-    for fragment in line.fragments:
-        start_ms, end_ms = (
-            max(0, at_ms - 10 * event.start_cs) for at_ms in spoken_span(cue, fragment.start_ms, fragment.end_ms)
-        )
-        begins = rf"\t({start_ms},{start_ms + 1},{_SPOKEN})" if start_ms else _SPOKEN
-        ends = rf"\t({end_ms},{end_ms + 1},{_UNSPOKEN})"
-        text += f"{{{begins}{ends}}}{escaped(fragment.text)}{{\\r}}"
-    return text
+def _coloured(fragment: Fragment, span: Span | None, event_ms: int) -> str:
+    """A word in another colour while it is spoken, in milliseconds from its event's start."""
+    if span is None:
+        return escaped(fragment.text)
+    start_ms, end_ms = (max(0, at_ms - event_ms) for at_ms in span)
+    begins = rf"\t({start_ms},{start_ms + 1},{_SPOKEN})" if start_ms else _SPOKEN
+    ends = rf"\t({end_ms},{end_ms + 1},{_UNSPOKEN})"
+    return f"{{{begins}{ends}}}{escaped(fragment.text)}{{\\r}}"
 
 
 FORMAT = Format(
