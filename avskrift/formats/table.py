@@ -11,7 +11,7 @@ from avskrift.formats.tidy import speaker_names, tidy_segments
 
 #: Where a spreadsheet would begin to calculate (https://owasp.org/www-community/attacks/CSV_Injection): at the start of
 #: a cell, and, as Swedish and English ones split lines at different marks, right after any mark that could begin one.
-_FORMULA_START = re.compile("(?:^|(?<=[,;|]))(?=[\u200b-\u200f\u2060\ufeff]*[=+\\-@＝＋－＠])")
+_FORMULA_START = re.compile("(?:^|(?<=[,;|\t]))(?=[\u200b-\u200f\u2060\ufeff]*[=+\\-@＝＋－＠])")
 
 
 def rows_of(rendition: Rendition) -> Iterator[tuple[int, int, str, str, str, str]]:

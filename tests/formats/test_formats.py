@@ -1,100 +1,49 @@
-"""Written files read back, by small readers of their own that follow the formats' rules."""
+"""The registry, and what holds for every format in it."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, settings
 
 from avskrift import formats
 from avskrift.errors import BadOptions
-from avskrift.formats import FORMATS, check_formats, unknown_formats
-from avskrift.transcript import Segment, Speaker, Transcript, Word
+from avskrift.formats import FORMATS, RenderOptions, check_formats, unknown_formats
+from avskrift.transcript import Transcript
+from tests.formats.documents import INTERVIEW, SILENCE, transcripts
 
-TRANSCRIPT = Transcript(
-    language="sv",
-    language_probability=0.98,
-    duration_s=12.0,
-    speech_s=4.2,
-    model="base",
-    segments=(
-        Segment(
-            0.4996,
-            2.0,
-            "Hej & välkommen!",
-            (Word(0.4996, 0.9, "Hej", 0.9), Word(0.9, 1.1, "&", 0.5), Word(1.1, 2.0, "välkommen!", 0.8)),
-            confidence=0.7333,
-        ),
-        Segment(2.1, 3.0, "1 < 2 --> sant."),
-        Segment(8.0, 9.0, "Slut."),
-    ),
-    engine={"name": "avskrift"},
-    warnings=("cut short",),
-)
-SILENCE = Transcript(None, 5.0, 0.0, "base")
-
-
-def write(transcript: Transcript, name: str) -> str:
-    return formats.write(transcript, name).decode()
-
-
-segments = st.builds(
-    lambda start_s, length_s, text: Segment(start_s, start_s + length_s, text),
-    st.floats(0, 400_000),
-    st.floats(0, 60),
-    st.text(max_size=120) | st.sampled_from(["00:00:01,000 --> 00:00:02,000", "a\n\nb", "WEBVTT", "&amp; <i>", "1\n2"]),
-)
-
-
-@given(st.lists(segments, max_size=8))
-def test_any_transcript_survives_json(found: list[Segment]) -> None:
-    transcript = Transcript("sv", 500_000.0, 1.0, "test", tuple(found))
-    once = Transcript.from_dict(json.loads(write(transcript, "json")))
-    assert once == Transcript.from_dict(json.loads(write(once, "json")))
-    assert [segment.text for segment in once.segments] == [segment.text for segment in found]
-
-
-def test_txt_has_a_paragraph_for_each_stretch_of_speech() -> None:
-    assert write(TRANSCRIPT, "txt") == "Hej & välkommen! 1 < 2 --> sant.\n\nSlut.\n"
-
-
-def test_txt_names_who_speaks() -> None:
-    talk = Transcript(
-        "sv",
-        4.0,
-        3.0,
-        "base",
-        (Segment(0, 1, "Hej.", speaker="s1"), Segment(1, 2, "Hur mår du?", speaker="s1"), Segment(2, 3, "Bra.")),
-        speakers=(Speaker("s1", "Anna"),),
-    )
-    assert write(talk, "txt") == "Anna: Hej. Hur mår du?\n\nBra.\n"
-
-
-def test_json_is_the_documented_schema() -> None:
-    data = json.loads(write(TRANSCRIPT, "json"))
-    assert (data["schema"], data["version"]) == ("avskrift.transcript", 1)
-    assert data["text"] == "Hej & välkommen! 1 < 2 --> sant. Slut."
-    assert data["segments"][0]["words"][0] == {"start_s": 0.5, "end_s": 0.9, "text": "Hej", "confidence": 0.9}
-    assert data["segments"][1]["words"] == []
-    assert "välkommen" in write(TRANSCRIPT, "json")
-
-
-@pytest.mark.parametrize(("name", "expected"), [("txt", "")])
-def test_silence_is_an_empty_file_that_is_still_valid(name: str, expected: str) -> None:
-    assert write(SILENCE, name) == expected
+#: What only some formats need, or nobody who reads the registry.
+HEAVY = ("numpy", "av", "ctranslate2", "boto3", "rich", "docx", "lxml", "jinja2", "pysubs2")
 
 
 def test_an_unknown_format_gets_the_list_of_those_that_exist() -> None:
     with pytest.raises(BadOptions, match=r"pdf.*json, .*srt"):
-        write(TRANSCRIPT, "pdf")
+        formats.write(INTERVIEW, "pdf")
     assert unknown_formats(["srt", "pdf"]) == ["pdf"]
     check_formats(FORMATS)
 
 
-def test_formats_are_pure_python() -> None:
-    code = "import avskrift.formats, sys; print({'numpy', 'av', 'ctranslate2', 'boto3', 'rich'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+def test_no_two_formats_write_to_the_same_file() -> None:
+    assert len({each.extension for each in FORMATS.values()}) == len(FORMATS)
+
+
+def test_the_registry_needs_no_library_of_a_single_format() -> None:
+    code = f"import avskrift.formats, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("transcript", [INTERVIEW, SILENCE], ids=["interview", "silence"])
+def test_the_same_transcript_gives_the_same_bytes(name: str, transcript: Transcript) -> None:
+    options = RenderOptions(media_url="talk.mp3", timestamps=True)
+    assert formats.write(transcript, name, options) == formats.write(transcript, name, options)
+
+
+@settings(max_examples=5, deadline=None)
+@given(transcripts)
+def test_any_transcript_can_be_written_in_every_format(transcript: Transcript) -> None:
+    written = dict(formats.write_all(transcript, FORMATS, RenderOptions(media_url="talk.mp3")))
+    assert list(written) == list(FORMATS)
+    assert all(isinstance(content, bytes) for content in written.values())

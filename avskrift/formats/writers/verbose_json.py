@@ -71,10 +71,15 @@ def _compression(text: str) -> float:
 
 def _measured(chunk: Mapping[str, Any], name: str) -> float | None:
     """What the attempt that was taken measured, where the audit tells attempts."""
-    for attempt in chunk.get("attempts", ()):
+    for attempt in _objects(chunk.get("attempts")):
         if attempt.get("how") == chunk.get("chosen"):
             return probability(attempt.get(name))
     return None
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """An audit may have come from a file, where anything can be."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,8 @@ class _Chunks:
 
     @classmethod
     def of(cls, transcript: Transcript) -> _Chunks:
-        told = [chunk for chunk in transcript.audit.get("chunks", ()) if isinstance(chunk.get("start_s"), float | int)]
+        chunks = _objects(transcript.audit.get("chunks"))
+        told = [chunk for chunk in chunks if isinstance(chunk.get("start_s"), float | int)]
         entries = sorted(told, key=lambda chunk: chunk["start_s"])
         sampled_never = transcript.engine.get("name") == "avskrift"
         return cls([entry["start_s"] for entry in entries], entries, 0.0 if sampled_never else None)
