@@ -8,7 +8,7 @@ from collections.abc import Callable
 import typer
 
 from avskrift import __version__
-from avskrift.cli import cloud, jobs, models, transcribe
+from avskrift.cli import cloud, convert, jobs, models, transcribe
 from avskrift.cli.terminal import complain
 from avskrift.errors import AvskriftError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 transcribe.register(app)
+convert.register(app)
 jobs.register(app)
 app.add_typer(models.app, name="models")
 app.add_typer(cloud.app, name="cloud")

@@ -1,4 +1,4 @@
-"""The progress bar of a transcription: how far, how fast, how long yet."""
+"""Progress bars: of a transcription, how far, how fast, how long yet; of other work, how many steps."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ def progress_bar(name: str, quiet: bool) -> Iterator[Callable[[Progress], None]]
     with Bar(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
         task = bar.add_task(name, total=None)
         yield lambda progress: bar.update(task, completed=progress.done_s, total=progress.total_s)
+
+
+@contextmanager
+def step_bar(name: str, steps: int, quiet: bool) -> Iterator[Callable[[], None]]:
+    """What is called after each of ``steps`` that take about as long; shown on a terminal only."""
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()
+    with Bar(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
+        task = bar.add_task(name, total=steps)
+        yield lambda: bar.advance(task)
 
 
 class PaceColumn(ProgressColumn):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -16,18 +15,19 @@ import typer
 from avskrift.asr import models
 from avskrift.asr.engine import Engine, EngineConfig, EngineInfo, Progress, TranscribeOptions
 from avskrift.asr.glossary import read_glossary
+from avskrift.cli import output_options as output
 from avskrift.cli import transcribe_options as cli
+from avskrift.cli.outputs import files_to_write, options_of, say_path, shown, written
 from avskrift.cli.terminal import as_usage_error, complain, err
 from avskrift.clip import parse_clip
 from avskrift.errors import AvskriftError, BadOptions
-from avskrift.formats import FORMATS, check_formats, write, write_all
+from avskrift.formats import FORMATS, RenderOptions, check_formats, write
 from avskrift.formats.files import (
     PlannedOutput,
     Recording,
     find_recordings,
     plan_outputs,
     require_writable,
-    write_file,
 )
 from avskrift.transcript import Transcript
 
@@ -68,6 +68,7 @@ class Request:
 
     options: TranscribeOptions
     formats: tuple[str, ...]
+    render: RenderOptions
     force: bool
     quiet: bool
 
@@ -84,10 +85,20 @@ def transcribe(
     channels: cli.Channels = "mix",
     vad: cli.Vad = "default",
     formats: cli.Formats = None,
-    output_dir: cli.OutputDir = None,
+    output_dir: output.OutputDir = None,
     words: cli.Words = False,
-    force: cli.Force = False,
-    quiet: cli.Quiet = False,
+    force: output.Force = False,
+    quiet: output.Quiet = False,
+    preset: output.Preset = None,
+    max_line_width: output.MaxLineWidth = None,
+    max_lines: output.MaxLines = None,
+    max_words_per_cue: output.MaxWords = None,
+    highlight_words: output.HighlightWords = False,
+    word_times: output.WordTimes = False,
+    timestamps: output.Timestamps = False,
+    bom: output.Bom = False,
+    media_url: output.MediaUrl = None,
+    media_bitrate: output.MediaBitrate = None,
     model: cli.Model = None,
     style: cli.Style = "standard",
     beam_size: cli.BeamSize = 1,
@@ -99,6 +110,19 @@ def transcribe(
 ) -> None:
     with as_usage_error():
         wanted = _formats_of(formats, words, to_stdout=inputs == [STDIN] and not output_dir)
+        look = output.Look(
+            preset,
+            max_line_width,
+            max_lines,
+            max_words_per_cue,
+            highlight_words=highlight_words,
+            word_times=word_times,
+            timestamps=timestamps,
+            bom=bom,
+            media_url=media_url,
+            media_bitrate=media_bitrate,
+        )
+        render = look.render_options(wanted)
         options = TranscribeOptions(
             language=None if language == "auto" else language,
             home_language=home_language,
@@ -122,7 +146,7 @@ def transcribe(
             memory_mb=memory,
         )
         _require_possible(config, options)
-    request = Request(options, wanted, force, quiet)
+    request = Request(options, wanted, render, force, quiet)
     open_engine = _engine_opener(config, is_default=model is None, quiet=quiet)
     if STDIN in inputs:
         _transcribe_stdin(inputs, output_dir, request, open_engine)
@@ -164,25 +188,24 @@ def _transcribe_stdin(
             return
         with open_engine() as engine:
             transcript = _transcribe_one(engine, path, request)
-        typer.echo(write(transcript, request.formats[0]), nl=False)
+        typer.echo(write(transcript, request.formats[0], request.render), nl=False)
 
 
 def _transcribe_all(planned: list[PlannedOutput], request: Request, open_engine: Callable[[], Engine]) -> None:
     """Every recording that lacks a file; one that fails does not stop the others."""
-    missing = {plan.recording: _files_to_write(plan, request) for plan in planned}
-    missing = {recording: files for recording, files in missing.items() if files}
+    files_of = [(plan, files_to_write(plan, force=request.force, quiet=request.quiet)) for plan in planned]
+    missing = [(plan, files) for plan, files in files_of if files]
     if not missing:
         return
-    require_writable(recording.output_folder for recording in missing)
+    require_writable(plan.recording.output_folder for plan, _ in missing)
     failed = 0
     with open_engine() as engine:
-        results = _results(engine, [recording.path for recording in missing], request)
-        for files, result in zip(missing.values(), results, strict=True):
+        results = _results(engine, [plan.recording.path for plan, _ in missing], request)
+        for (plan, files), result in zip(missing, results, strict=True):
             try:
-                transcript = _transcript(result)
-                for name, content in write_all(transcript, files):
-                    write_file(files[name], content)
-                    _say_path(files[name], request)
+                options = options_of(plan, request.render, plan.media_url)
+                for path in written(_transcript(result), files, options):
+                    say_path(path, request.quiet)
             except AvskriftError as error:
                 complain(error)
                 failed += 1
@@ -190,14 +213,6 @@ def _transcribe_all(planned: list[PlannedOutput], request: Request, open_engine:
         if len(missing) > 1:
             err.print(f"{failed} of {len(missing)} recordings failed.")
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _files_to_write(plan: PlannedOutput, request: Request) -> dict[str, Path]:
-    kept = [] if request.force else [name for name, file in plan.files.items() if file.exists()]
-    if kept and not request.quiet:
-        names = ", ".join(_shown(plan.files[name]) for name in kept)
-        err.print(f"Kept, as --force was not given: {names}")
-    return {name: file for name, file in plan.files.items() if name not in kept}
 
 
 def _engine_opener(config: EngineConfig, *, is_default: bool, quiet: bool) -> Callable[[], Engine]:
@@ -251,7 +266,7 @@ def _results_of_many(engine: Engine, paths: list[Path], request: Request) -> Ite
 
     results = engine.transcribe_many(paths, request.options, report)
     for place, path in enumerate(paths):
-        with progress_bar(_shown(path), request.quiet) as reports[place]:
+        with progress_bar(shown(path), request.quiet) as reports[place]:
             result = next(results)
         if isinstance(result, Transcript):
             sound_s += _heard_s(result)
@@ -271,7 +286,7 @@ def _transcribe_one(engine: Engine, path: Path, request: Request) -> Transcript:
     from avskrift.cli.progress import progress_bar
 
     began = time.monotonic()
-    with progress_bar(_shown(path), request.quiet) as report:
+    with progress_bar(shown(path), request.quiet) as report:
         transcript = engine.transcribe(path, request.options, report)
     _tell(path, transcript, time.monotonic() - began, request)
     return transcript
@@ -281,7 +296,7 @@ def _tell(path: Path, transcript: Transcript, took_s: float | None, request: Req
     if request.quiet:
         return
     for warning in transcript.warnings:
-        err.print(f"{_shown(path)}: {warning}", style="yellow")
+        err.print(f"{shown(path)}: {warning}", style="yellow")
     err.print(_summary(path, transcript, took_s))
 
 
@@ -292,7 +307,7 @@ def _summary(path: Path, transcript: Transcript, took_s: float | None) -> str:
         language += f" ({transcript.language_probability:.2f})"
     said = f"{transcript.word_count} words" if transcript.segments else "no speech"
     pace = "" if took_s is None else f", {_pace(_heard_s(transcript), took_s)}"
-    return f"{_shown(path)}: {_heard_s(transcript):.1f} s, {language}, {said}{pace}"
+    return f"{shown(path)}: {_heard_s(transcript):.1f} s, {language}, {said}{pace}"
 
 
 def _heard_s(transcript: Transcript) -> float:
@@ -304,13 +319,3 @@ def _heard_s(transcript: Transcript) -> float:
 def _pace(duration_s: float, took_s: float) -> str:
     speed = duration_s / took_s if took_s > 0 else 0.0
     return f"in {took_s:.1f} s ({speed:.1f}x)"
-
-
-def _say_path(path: Path, request: Request) -> None:
-    if not request.quiet:
-        typer.echo(os.fsencode(path))
-
-
-def _shown(path: Path) -> str:
-    """A file's name as it can be printed, whatever bytes are in it."""
-    return path.name.encode(errors="replace").decode()

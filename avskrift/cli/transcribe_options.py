@@ -17,12 +17,13 @@ from avskrift.asr.options import (
     TASKS,
     VAD_MODES,
 )
+from avskrift.cli.output_options import OUTPUT
 from avskrift.clip import FORMS
 from avskrift.formats import FORMATS
 
 DEFAULT_FORMATS = ("txt", "srt", "json")
 
-_SPEECH, _RECORDING, _OUTPUT, _MODEL = "What is said", "What is listened to", "What is written", "Model and machine"
+_SPEECH, _RECORDING, _MODEL = "What is said", "What is listened to", "Model and machine"
 _FORMATS_HELP = f"{', '.join(FORMATS)}; repeat it for several. Default: {', '.join(DEFAULT_FORMATS)} (for -: txt)."
 _ROOM = f"prompt, hotwords and glossary share the {MAX_CONTEXT_TOKENS} tokens (224 with their mark) that Whisper has"
 
@@ -91,17 +92,11 @@ Vad = Annotated[
     ),
 ]
 
-Formats = Annotated[list[str] | None, typer.Option("--format", "-f", rich_help_panel=_OUTPUT, help=_FORMATS_HELP)]
-OutputDir = Annotated[
-    Path | None,
-    typer.Option("--output-dir", "-o", rich_help_panel=_OUTPUT, help="Where to write, if not beside each recording."),
-]
+Formats = Annotated[list[str] | None, typer.Option("--format", "-f", rich_help_panel=OUTPUT, help=_FORMATS_HELP)]
 Words = Annotated[
     bool,
-    typer.Option("--words", rich_help_panel=_OUTPUT, help="Word times in json even where no subtitles are written."),
+    typer.Option("--words", rich_help_panel=OUTPUT, help="Word times in json even where no subtitles are written."),
 ]
-Force = Annotated[bool, typer.Option("--force", rich_help_panel=_OUTPUT, help="Write files anew that exist.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=_OUTPUT, help="Print nothing but errors.")]
 
 Model = Annotated[
     str | None,

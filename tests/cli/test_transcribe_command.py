@@ -127,7 +127,11 @@ def test_a_recording_in_a_folder_that_is_read_only_is_pointed_elsewhere(talk: Pa
     "arguments",
     [
         ["--language", "swedish"],
-        ["--format", "docx"],
+        ["--format", "doc"],
+        ["--preset", "tv"],
+        ["--max-lines", "0"],
+        ["--format", "txt", "--preset", "easy"],
+        ["--word-times"],
         ["--beam-size", "0"],
         ["--device", "tpu"],
         ["--threads", "0"],
@@ -251,6 +255,21 @@ def test_every_option_reaches_the_engine(engines: Engines, talk: Path, tmp_path:
     assert engines.configs == [
         EngineConfig("kb-whisper-small", "verbatim", "cpu", "float32", threads=2, batch=3, memory_mb=900)
     ]
+
+
+def test_files_look_as_asked_for(engines: Engines, talk: Path) -> None:
+    look = ["--preset", "easy", "--max-words-per-cue", "3", "--highlight-words", "--bom"]
+    done = run(talk, "--model", "base", "--format", "srt", "--format", "html", *look)
+    assert done.exit_code == 0, done.output
+    assert talk.with_suffix(".srt").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert engines.asked[0].words
+
+
+def test_a_page_beside_the_recording_plays_it(engines: Engines, talk: Path, tmp_path: Path) -> None:
+    assert run(talk, "--model", "base", "--format", "html").exit_code == 0
+    assert 'src="talk%20%C3%A5.ogg"' in talk.with_suffix(".html").read_text()
+    assert run(talk, "--model", "base", "--format", "html", "--output-dir", tmp_path / "out").exit_code == 0
+    assert "talk%20%C3%A5.ogg" not in (tmp_path / "out" / "talk å.html").read_text()
 
 
 def test_options_left_out_are_the_engines_defaults(engines: Engines, talk: Path) -> None:

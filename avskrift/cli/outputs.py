@@ -1,0 +1,47 @@
+"""Writing a transcript's files from a command: what exists is kept, what is written is named on stdout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from avskrift.cli.terminal import err
+from avskrift.formats import RenderOptions, write_all
+from avskrift.formats.files import PlannedOutput, write_file
+from avskrift.transcript import Transcript
+
+
+def files_to_write(plan: PlannedOutput, *, force: bool, quiet: bool) -> dict[str, Path]:
+    """By format, those that do not exist yet; the others are kept and named, unless ``force``."""
+    kept = [] if force else [name for name, file in plan.files.items() if file.exists()]
+    if kept and not quiet:
+        names = ", ".join(shown(plan.files[name]) for name in kept)
+        err.print(f"Kept, as --force was not given: {names}")
+    return {name: file for name, file in plan.files.items() if name not in kept}
+
+
+def options_of(plan: PlannedOutput, options: RenderOptions, media_url: str | None = None) -> RenderOptions:
+    """With what differs from recording to recording: its name, and where it lies unless that was asked for."""
+    return replace(options, name=plan.name, media_url=options.media_url or media_url)
+
+
+def written(transcript: Transcript, files: dict[str, Path], options: RenderOptions) -> Iterator[Path]:
+    """Writes each file whole; yields its path once it is there."""
+    for name, content in write_all(transcript, files, options):
+        write_file(files[name], content)
+        yield files[name]
+
+
+def say_path(path: Path, quiet: bool) -> None:
+    """On stdout, in the bytes of the name, so that other programs find the file."""
+    if not quiet:
+        typer.echo(os.fsencode(path))
+
+
+def shown(path: Path) -> str:
+    """A file's name as it can be printed, whatever bytes are in it."""
+    return path.name.encode(errors="replace").decode()
