@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from avskrift import formats
-from avskrift.jobs.layout import record_key, result_key
+from avskrift.formats.presets import rules_for
+from avskrift.jobs.layout import RESULT_NAME, record_key, result_key
 from avskrift.jobs.model import Job
 from avskrift.jobs.outbox import ResultLinks
 from avskrift.transcript import Transcript
@@ -32,7 +33,7 @@ class ResultStore:
     def write(self, job: Job, transcript: Transcript) -> dict[str, Any]:
         """Store every format; returns the ``result`` of the record, with keys by format."""
         keys = {name: result_key(job.job_id, formats.FORMATS[name].extension) for name in job.options.formats}
-        for name, content in formats.write_all(transcript, keys):
+        for name, content in formats.write_all(transcript, keys, _look(job)):
             self._put(keys[name], content, formats.FORMATS[name].content_type)
         return {
             "keys": keys,
@@ -69,6 +70,13 @@ class ResultStore:
 
     def _put(self, key: str, content: bytes, content_type: str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+
+
+def _look(job: Job) -> formats.RenderOptions:
+    """As the job asked; named as the results are, so that a manifest finds the subtitles beside it."""
+    return formats.RenderOptions(
+        rules=rules_for(job.options.preset), highlight_words=job.options.highlight_words, name=RESULT_NAME
+    )
 
 
 def _without_query(url: str | None) -> str | None:

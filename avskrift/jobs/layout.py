@@ -8,6 +8,8 @@ import hashlib
 UPLOADS_PREFIX = "uploads/"
 RESULTS_PREFIX = "results/"
 WORK_PREFIX = "work/"
+RESULT_NAME = "transcript"
+"""What every result is called, before the extension of its format."""
 
 JOB_ID_LENGTH = 26
 """Characters of base32: 130 bits of the hash."""
@@ -20,7 +22,7 @@ def job_id_for(bucket: str, key: str, version_id: str) -> str:
 
 
 def result_key(job_id: str, extension: str) -> str:
-    return f"{RESULTS_PREFIX}{job_id}/transcript.{extension}"
+    return f"{RESULTS_PREFIX}{job_id}/{RESULT_NAME}.{extension}"
 
 
 def record_key(job_id: str) -> str:
