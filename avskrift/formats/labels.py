@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import clock_s, plain, probability, speaker_names
+from avskrift.formats.tidy import clock_s, probability, speaker_names
 from avskrift.languages import LANGUAGE_NAMES
 from avskrift.transcript import Transcript
 

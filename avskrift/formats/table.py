@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from avskrift.formats.cues import to_ms
+from avskrift.formats.pieces import to_ms
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import speaker_names, tidy_segments
 

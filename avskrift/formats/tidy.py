@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 
-from avskrift.formats.cues import clock, to_ms
+from avskrift.formats.cues import clock
+from avskrift.formats.pieces import to_ms
+from avskrift.formats.plain_text import plain
 from avskrift.transcript import Segment, Transcript, Word
-
-#: Control characters, lone surrogates and the two that XML 1.0 has no place for (https://www.w3.org/TR/xml/#charsets).
-_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 #: Beyond any recording (three years), and still a whole number of milliseconds.
 _LATEST_S = 1e8
-
-
-def plain(text: str) -> str:
-    """One line, single spaces, no characters that a file or a parser chokes on."""
-    line = " ".join(text.split())
-    return line if line.isprintable() else " ".join(_UNWRITABLE.sub("", line).split())
 
 
 def tidy_segments(transcript: Transcript) -> list[Segment]:

@@ -8,7 +8,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 
 from avskrift.formats.paragraphs import LONG_CHARACTERS, PARAGRAPH_PAUSE_S, paragraphs_of
-from avskrift.formats.tidy import clock_s, plain, tidy_segments, tidy_words
+from avskrift.formats.plain_text import plain
+from avskrift.formats.tidy import clock_s, tidy_segments, tidy_words
 from avskrift.transcript import Segment, Transcript, Word
 from tests.formats.documents import INTERVIEW, spoken, transcripts
 
@@ -56,7 +57,7 @@ def test_times_that_no_clock_can_show_become_some_that_it_can() -> None:
 
 
 def test_text_becomes_one_line_of_characters_that_can_be_written() -> None:
-    assert plain(" a\u2028b\x00c \ud800\ufffe d\r\n") == "a bc d"
+    assert plain("\ufeff a\u2028b\x00c \ud800\ufffe d\r\n") == "a bc d"
 
 
 def test_a_clock_carries() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from avskrift import formats
 from avskrift.formats import RenderOptions
-from avskrift.formats.cues import to_ms
+from avskrift.formats.pieces import to_ms
 from avskrift.formats.table import as_cell
 from avskrift.formats.tidy import tidy_segments
 from avskrift.transcript import Transcript

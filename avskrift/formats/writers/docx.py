@@ -18,8 +18,9 @@ from avskrift.formats import docx_styles
 from avskrift.formats.format import Format
 from avskrift.formats.labels import Labels, facts_of, is_machine_made, labels_for, notes_of, text_language
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
+from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import clock_s, plain, speaker_names
+from avskrift.formats.tidy import clock_s, speaker_names
 
 if TYPE_CHECKING:
     from docx.document import Document

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from avskrift.formats.cues import to_ms
 from avskrift.formats.format import Format
 from avskrift.formats.labels import facts_of, is_machine_made, labels_for, notes_of, text_language
 from avskrift.formats.media_url import checked_media_url
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
+from avskrift.formats.pieces import to_ms
+from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import clock_s, plain, speaker_names, tidy_words
+from avskrift.formats.tidy import clock_s, speaker_names, tidy_words
 from avskrift.transcript import Segment
 
 _PAGE = Path(__file__).parent.parent / "page"
