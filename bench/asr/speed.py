@@ -28,7 +28,8 @@ from bench.asr.texts import edits, tokens_of
 from bench.report import Narrator
 from bench.words import words_of
 
-CLIP_S, BRIEF_S, SHORT_S, QUICK_S = 10, 60, 180, 22
+#: Seconds; ``SHORT_S`` holds the four chunks from which on the work is shared out as in any long file.
+CLIP_S, BRIEF_S, SHORT_S, QUICK_S = 10, 60, 100, 22
 HOUR = 6
 _HEADINGS = (
     "whole process, or model loaded",
