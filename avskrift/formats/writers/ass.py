@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from avskrift.formats.cues import Cue, Fragment
 from avskrift.formats.format import Format
 from avskrift.formats.highlight import Span, spoken_spans
+from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import plain
 
 _WIDTH_PX, _HEIGHT_PX = 1920, 1080
 _FONT_SIZE_PX = 64

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 from avskrift.formats.format import Format
+from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import plain
 from avskrift.languages import ISO_639_2
 
 #: Where the recording's own is not known. Wowza wants one for each rendition, to choose among several; here is but one.

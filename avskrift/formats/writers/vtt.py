@@ -8,8 +8,8 @@ from itertools import groupby
 from avskrift.formats.cues import Cue, clock
 from avskrift.formats.format import Format
 from avskrift.formats.highlight import Run, Shown, ShownLine, shown
+from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import plain
 
 
 def render(rendition: Rendition) -> str:
