@@ -11,6 +11,7 @@ import typer
 
 from avskrift.errors import BadOptions
 from avskrift.formats import FORMATS, RenderOptions
+from avskrift.formats.media_url import checked_media_url
 from avskrift.formats.presets import PRESETS, rules_for
 
 OUTPUT, LOOK = "What is written", "How it looks"
@@ -115,7 +116,7 @@ class Look:
             word_times=self.word_times,
             timestamps=self.timestamps,
             bom=self.bom,
-            media_url=self.media_url,
+            media_url=checked_media_url(self.media_url) if self.media_url is not None else None,
             media_bitrate=self.media_bitrate,
         )
 

@@ -169,6 +169,7 @@ def test_the_look_that_is_asked_for_is_that_of_the_library(talk: Path) -> None:
         (["--format", "txt", "--bom"], "--bom is for srt, csv"),
         (["--format", "srt", "--language", "svenska"], "such as 'sv'"),
         (["--format", "vtt", "--word-times", "--highlight-words"], "choose one"),
+        (["--format", "html", "--media-url", "javascript:alert(1)"], "is no address"),
         (["-", "--format", "srt"], "goes alone"),
         (["gone.json", "--format", "srt"], "there is no such file"),
     ],
