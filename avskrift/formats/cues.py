@@ -94,9 +94,9 @@ def _cue(pieces: Sequence[Piece], span: Span, start_ms: int, end_ms: int, dash: 
 def _line(pieces: Sequence[Piece], start_ms: int, end_ms: int, prefix: str) -> Line:
     fragments = []
     last = len(pieces) - 1
-    for position, piece in enumerate(pieces):
-        text = piece.text + " " if piece.spaced and position < last else piece.text
-        begins, ends = max(start_ms, min(piece.start_ms, end_ms)), max(start_ms, min(piece.end_ms, end_ms))
-        fragments.append(Fragment(begins, ends, prefix + text))
-        prefix = ""
+    for position, (begins, ends, text, spaced, *_) in enumerate(pieces):
+        if begins < start_ms or ends > end_ms:
+            begins, ends = max(start_ms, min(begins, end_ms)), max(start_ms, min(ends, end_ms))  # noqa: PLW2901
+        shown = text + " " if spaced and position < last else text
+        fragments.append(Fragment(begins, ends, prefix + shown if position == 0 else shown))
     return Line(tuple(fragments), pieces[0].speaker)

@@ -72,6 +72,11 @@ def pieces_of(transcript: Transcript) -> list[Piece]:
     pieces: list[Piece] = []
     earliest_ms = spoken_ms = 0
     for run in _interleaved(runs):
+        first = run.pieces[0]
+        if first.start_ms >= earliest_ms and first.end_ms >= spoken_ms and run.end_ms <= limit_ms:
+            pieces += run.pieces
+            earliest_ms, spoken_ms = run.pieces[-1].start_ms, run.end_ms
+            continue
         for piece in run.pieces:
             start_ms, end_ms = piece.start_ms, piece.end_ms
             if start_ms < earliest_ms or end_ms < spoken_ms or end_ms > limit_ms:
@@ -131,17 +136,42 @@ def _breathes(left: Piece, right: Piece) -> bool:
 
 
 def _run(segment: Segment, transcript: Transcript) -> _Run:
+    language = _language(segment, transcript)
+    pieces = _as_they_are(segment, language) or _mended(segment, language)
+    return _Run(pieces[0].start_ms, pieces[-1].end_ms, pieces) if pieces else _Run(0, 0, pieces)
+
+
+def _as_they_are(segment: Segment, language: str) -> list[Piece] | None:
+    """The words of a segment that needs no mending, as nearly all do; None for any other."""
+    text, speaker = plain(segment.text), segment.speaker
+    earliest_s, latest_s = _bounds(segment)
+    pieces: list[Piece] = []
+    position, start_s, end_s = 0, max(earliest_s, 0.0), 0.0
+    for word in segment.words:
+        token = word.text
+        reached = position + len(token)
+        spaced = text[reached : reached + 1] == " "
+        if text[position:reached] != token or not token or " " in token:
+            return None
+        if not (start_s <= word.start_s <= word.end_s <= latest_s and end_s <= word.end_s):
+            return None
+        start_s, end_s, position = word.start_s, word.end_s, reached + spaced
+        last = reached == len(text)
+        pieces.append(Piece(round(start_s * 1000), round(end_s * 1000), token, spaced or last, last, speaker, language))
+    return pieces if position == len(text) else None
+
+
+def _mended(segment: Segment, language: str) -> list[Piece]:
+    """Of a segment whose words and text differ, or whose times cannot be right."""
     timed = list(_tokens(_timed(segment)))
     starts, ends = _times(timed, segment)
-    language = _language(segment, transcript)
     last = len(timed) - 1
-    pieces = [
+    return [
         Piece(
             start_ms, end_ms, token.text, token.spaced or position == last, position == last, segment.speaker, language
         )
         for position, (token, start_ms, end_ms) in enumerate(zip(timed, starts, ends, strict=True))
     ]
-    return _Run(starts[0] if starts else 0, ends[-1] if ends else 0, pieces)
 
 
 def _language(segment: Segment, transcript: Transcript) -> str:
