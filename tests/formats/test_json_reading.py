@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avskrift.errors import UnsupportedMedia
-from avskrift.formats.readers import read_bytes, read_file
 from avskrift.formats.readers.json import read
 from avskrift.transcript import Segment, Speaker, Transcript, Word
 
@@ -198,32 +196,6 @@ def test_half_characters_and_endless_numbers_can_be_written_again() -> None:
     reading = read(text.replace("Hej & v", r"Hej \ud83d v").replace("--> sant", r"\ud83d\ude00"))
     assert [each.text for each in reading.transcript.segments] == ["Hej � välkommen!", "1 < 2 😀."]
     json.loads(reading.transcript.to_json().encode(), parse_constant=pytest.fail)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "empty"),
-        (b"Hej.", "this is no transcript"),
-        (b"OggS\0\0\0\0", "avskrift transcribe"),
-        ('{"text": "å"}'.encode("latin-1"), "save it as UTF-8"),
-    ],
-)
-def test_what_is_no_transcript_is_told_apart_by_its_content(tmp_path: Path, content: bytes, said: str) -> None:
-    path = tmp_path / "talk.json"
-    path.write_bytes(content)
-    with pytest.raises(UnsupportedMedia, match=rf"^talk\.json: .*{said}"):
-        read_file(path)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_a_byte_order_mark_tells_the_encoding(encoding: str) -> None:
-    assert read_bytes(TRANSCRIPT.to_json().encode(encoding), "talk").transcript == TRANSCRIPT
-
-
-def test_a_file_that_is_not_there_is_said() -> None:
-    with pytest.raises(UnsupportedMedia, match="cannot be read"):
-        read_file(Path("no-such-file.json"))
 
 
 ANY_TIME = st.none() | st.floats() | st.integers(-5, 20) | st.just("1")

@@ -14,7 +14,7 @@ __all__ = ["MAX_SIZE_BYTES", "Reading", "read_bytes", "read_file"]
 
 MAX_SIZE_BYTES = 256 * 1024 * 1024
 """Twenty times the JSON of ten hours with words: a larger file is no transcript."""
-_TIME_LINE = re.compile(r"^[ \t]*\d+:\d\d(:\d\d)?[.,]\d+[ \t]*-->", re.MULTILINE)
+_LIKE_A_TIME_LINE = re.compile(r"(?:^|[\r\n])[ \t]*-?\d+:[^\r\n]*-->")
 _HOW = "avskrift convert reads its own json, srt and vtt; recordings go to `avskrift transcribe`"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -51,7 +51,7 @@ def _reader(text: str, name: str) -> Callable[[str], Reading]:
         from avskrift.formats.readers import vtt
 
         return vtt.read
-    if _TIME_LINE.search(text) or (not beginning and name.lower().endswith(".srt")):
+    if _LIKE_A_TIME_LINE.search(text) or (not beginning and name.lower().endswith(".srt")):
         from avskrift.formats.readers import srt
 
         return srt.read
