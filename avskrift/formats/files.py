@@ -120,11 +120,12 @@ def write_file(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise ConfigurationError(
             f"{path} could not be written ({error.strerror}). Free some space, or name another --output-dir."
         ) from error
+    finally:  # also after an interrupt
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _media_below(folder: Path) -> Iterator[Path]:
