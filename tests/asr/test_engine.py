@@ -23,6 +23,7 @@ from avskrift.asr.process import ALLOCATOR_ENVIRONMENT, worker_environment
 from avskrift.errors import BadOptions, Cancelled, ModelUnavailable, NoAudioStream, TooLarge, TooLong, UnsupportedMedia
 from avskrift.errors import WorkerCrashed as Crashed
 from avskrift.transcript import Transcript
+from tests.formats.published_schema import faults_in
 
 pytestmark = [
     pytest.mark.speech,
@@ -103,6 +104,12 @@ def test_words_are_left_out_when_nobody_wants_them(engine: Engine, samples: Path
     transcript = engine.transcribe(samples / "en.ogg", TranscribeOptions(language="en", words=False))
     assert transcript.text
     assert all(segment.words == () and segment.confidence for segment in transcript.segments)
+
+
+def test_what_is_written_is_the_published_schema(engine: Engine, samples: Path, swedish: Transcript) -> None:
+    estimated = engine.transcribe(samples / "en.ogg", TranscribeOptions(words=False, clip=(1.0, 9.0)))
+    for transcript in (swedish, estimated):
+        assert faults_in(transcript.to_json(), fields_known=True) == []
 
 
 def test_progress_grows_to_the_whole_recording(engine: Engine, samples: Path) -> None:
