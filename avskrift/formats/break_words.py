@@ -50,12 +50,13 @@ class BreakWords:
 
 SWEDISH = BreakWords(
     conjunctions=_words(
-        "och men eller för så utan att som när medan eftersom om fast fastän därför innan sedan tills då där dit "
-        "vilket vilken vilka vars ifall såvida huruvida medans samt varför hur varken antingen trots såsom än"
+        "och men eller utan att som när medan eftersom om fast fastän därför innan sedan tills då där dit vilket "
+        "vilken vilka vars ifall såvida huruvida medans samt varför hur varken antingen trots såsom än"
     ),
     prepositions=_words(
-        "i på av till från med vid hos mellan under över genom mot utan efter före innanför utanför bakom framför "
-        "bredvid kring runt omkring enligt sedan inom utom per åt ur bland längs mitt hemma inifrån utifrån tack"
+        "för så om i på av till från med vid hos mellan under över genom mot utan efter före innanför utanför bakom "
+        "framför bredvid kring runt omkring enligt sedan inom utom per åt ur bland längs mitt hemma inifrån utifrån "
+        "tack"
     ),
     holds_next=_words(
         "en ett den det de min mitt mina din ditt dina sin sitt sina hans hennes dess vår vårt våra er ert era deras "
@@ -69,16 +70,18 @@ SWEDISH = BreakWords(
         "blev kommer brukar brukade mycket väldigt ganska rätt lite så mer mest alltför inte aldrig ju nog bara även "
         "också redan ofta alltid fortfarande faktiskt verkligen nästan minst omkring cirka ungefär"
     ),
-    leans_on_previous=_words("inte sig mig dig oss honom henne dem ju väl"),
+    leans_on_previous=_words(
+        "jag du han hon vi ni inte sig mig dig oss honom henne dem ju väl in ut upp ner bort fram hem tillbaka igen"
+    ),
     pairs=_pairs(
-        "tycker om, tyckte om, tyckt om, håller på, höll på, hålla på, ser ut, såg ut, se ut, handlar om, handlade "
-        "om, handla om, kommer ihåg, kom ihåg, komma ihåg, tänker på, tänkte på, tänka på, väntar på, väntade på, "
-        "vänta på, tittar på, tittade på, titta på, lyssnar på, lyssna på, pratar om, pratade om, prata om, talar om, "
-        "talade om, tala om, beror på, berodde på, berättar om, berätta om, tar upp, tog upp, ta upp, går ut, tack "
-        "för, bland annat, till exempel, på grund, i dag, i går, i morgon, i kväll, i natt, i år, så kallad, så "
-        "kallade, så kallat, ett par, god morgon, god kväll, god natt, god dag, hej då, tack så, vad gäller, när det, "
-        "för att, så att, även om, som om, trots att, utan att, efter att, genom att, därför att, kommer att, kommit "
-        "att, var och, och så, så vidare"
+        "håller med, höll med, hålla med, räknar med, räknade med, tycker om, tyckte om, tyckt om, håller på, höll "
+        "på, hålla på, ser ut, såg ut, se ut, handlar om, handlade om, handla om, kommer ihåg, kom ihåg, komma ihåg, "
+        "tänker på, tänkte på, tänka på, väntar på, väntade på, vänta på, tittar på, tittade på, titta på, lyssnar "
+        "på, lyssna på, pratar om, pratade om, prata om, talar om, talade om, tala om, beror på, berodde på, berättar "
+        "om, berätta om, tar upp, tog upp, ta upp, går ut, tack för, bland annat, till exempel, på grund, i dag, i "
+        "går, i morgon, i kväll, i natt, i år, så kallad, så kallade, så kallat, ett par, god morgon, god kväll, god "
+        "natt, god dag, hej då, tack så, vad gäller, när det, för att, så att, även om, som om, trots att, utan att, "
+        "efter att, genom att, därför att, kommer att, kommit att, var och, och så, så vidare"
     ),
     units=_words(
         "kronor krona kr öre euro dollar procent grader meter centimeter millimeter kilometer mil kilo gram ton liter "
@@ -100,14 +103,14 @@ ENGLISH = BreakWords(
         "which who whom whose whether before after as than why how once"
     ),
     prepositions=_words(
-        "in on at by for with about against between into through during above below from off over under to up down "
-        "out across behind beyond near without within along around among toward towards upon except like per via"
+        "in on at by for with about against between into through during above below from over under to across behind "
+        "beyond near without within along around among toward towards upon except like per via"
     ),
     holds_next=_words(
-        "a an the my your his her its our their this that these those some any no every each either neither both all "
-        "half such what whose to two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-        "sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand "
-        "first second third fourth fifth of"
+        "few several many a an the my your his her its our their this that these those some any no every each either "
+        "neither both all half such what whose to two three four five six seven eight nine ten eleven twelve thirteen "
+        "fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety "
+        "hundred thousand first second third fourth fifth of"
     ),
     leans_on_next=_words(
         "i you he she it we they i'm you're he's she's it's we're they're i've you've we've they've i'll you'll we'll "
@@ -116,7 +119,9 @@ ENGLISH = BreakWords(
         "isn't aren't wasn't weren't not never very really quite too so more most less just even also there let's "
         "already still often always only actually almost probably simply nearly"
     ),
-    leans_on_previous=_words("not myself yourself himself herself itself ourselves themselves too either of"),
+    leans_on_previous=_words(
+        "not myself yourself himself herself itself ourselves themselves too either of up down out off away back again"
+    ),
     pairs=_pairs(
         "going to, used to, have to, has to, had to, want to, wants to, wanted to, able to, need to, needs to, agree "
         "with, approve of, look at, looking at, looked at, look for, looking for, talk about, talking about, talked "

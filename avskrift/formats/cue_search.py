@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from avskrift.formats.line_breaks import HELD, UNMARKED_SENTENCE, break_cost
+from avskrift.formats.line_breaks import COMMA, HELD, UNMARKED_SENTENCE, break_cost
 from avskrift.formats.pieces import Piece
 from avskrift.formats.plain_text import width
 from avskrift.formats.presets import CueRules
@@ -36,7 +36,7 @@ _HELD_PAUSE_PER_S, _HEARD_PAUSE_MS = 1.2, 300
 #: Reading time that is missing: that there is any, and each second of it.
 _TOO_FAST, _MISSING_PER_S = 0.25, 1.2
 #: A cue that flashes by: below the minimum, and below a second more than that.
-_TOO_SHORT, _SHORT, _COMFORTABLE_MS = 3.0, 2.0, 1000
+_TOO_SHORT, _SHORT, _COMFORTABLE_MS = 5.0, 2.0, 1000
 #: Lines: that there are two, how unlike they are, that the upper is the longer one, a lone word.
 _LINE, _UNBALANCED, _TOP_HEAVY, _LONE_BELOW, _LONE_ABOVE = 0.15, 0.9, 0.3, 3.0, 0.4
 #: Two speakers share a cue: only where each alone would flash by.
@@ -111,8 +111,8 @@ class CueSearch:
         for position in range(1, count):
             left, right = pieces[position - 1], pieces[position]
             turn = left.speaker != right.speaker
-            cost = 0.0 if turn else _break_between(left, right)
             pause_ms = right.start_ms - left.end_ms
+            cost = 0.0 if turn or pause_ms >= SILENCE_MS else _break_between(left, right)
             if pause_ms > _HEARD_PAUSE_MS:
                 kept += _HELD_PAUSE_PER_S * (pause_ms - _HEARD_PAUSE_MS) / 1000
             if cost <= UNMARKED_SENTENCE and not turn:
@@ -218,12 +218,13 @@ class CueSearch:
         return self._three_lines(begin, end)
 
     def _dialogue(self, begin: int, end: int) -> tuple[float, tuple[int, ...]]:
-        """A line for each of two speakers, with room for the dash."""
+        """A line for each of two speakers, with room for the dash, and nobody cut off."""
         turn = bisect_right(self._turns, self._turns[begin], begin, end)
         room = self._rules.max_line_characters - width(self._rules.dash)
         fits = self._width(begin, turn) <= room and self._width(turn, end) <= room
         named = self._speakers[begin] is not None and self._speakers[end - 1] is not None
-        possible = fits and named and self._rules.max_lines > 1
+        whole = max(self._line_breaks[begin], self._line_breaks[end]) <= UNMARKED_SENTENCE
+        possible = fits and named and whole and self._rules.max_lines > 1
         return (_DASHES if possible else math.inf), (turn,)
 
     def _two_lines(self, begin: int, end: int) -> tuple[float, tuple[int, ...]]:
@@ -264,4 +265,7 @@ class CueSearch:
 
 def _break_between(left: Piece, right: Piece) -> float:
     cost = break_cost(left.text, right.text, left.language, left.spaced)
-    return min(cost, UNMARKED_SENTENCE) if left.ends_segment else cost
+    if not left.ends_segment:
+        return cost
+    torn = right.text[0].islower()
+    return min(cost, COMMA if torn else UNMARKED_SENTENCE)

@@ -22,10 +22,13 @@ CONJUNCTION = 0.45
 PREPOSITION = 0.7
 BETWEEN_WORDS = 1.0
 LEANING = 1.7
+PAIR = 2.0
 NAME = 2.3
 HELD = 2.6
 NUMBER = 3.0
 WITHIN_WORD = 4.0
+#: Besides, where the last word of a clause would stand alone.
+_LAST_WORD = 0.4
 
 _SENTENCE_ENDS = (".", "!", "?", "…", "।", "॥", "。", "！", "？", "؟", "۔")
 _CLAUSE_ENDS = (":", ";", "–", "—", "：", "；", "؛")
@@ -74,7 +77,7 @@ def break_cost(left: str, right: str, language: str, spaced: bool) -> float:
         return _after_punctuation(one, other)
     if other.begins_sentence and one.after < HELD:
         return UNMARKED_SENTENCE
-    return _within_clause(one, other, words)
+    return _within_clause(one, other, words) + (_LAST_WORD if other.ending is not _Ending.NOTHING else 0.0)
 
 
 def _after_punctuation(one: _Traits, other: _Traits) -> float:
@@ -90,25 +93,31 @@ def _after_punctuation(one: _Traits, other: _Traits) -> float:
 
 
 def _within_clause(one: _Traits, other: _Traits, words: BreakWords) -> float:
-    if (cost := _parting_a_number(one, other, words)) is not None:
-        return cost
-    if one.capital and other.capital and not one.function:
-        return NAME
-    if (one.bare, other.bare) in words.pairs:
-        return HELD
+    parted = _parting_a_number(one, other, words) or _parting_a_name_or_pair(one, other, words)
+    if parted is not None:
+        return parted
     if one.bare in words.holds_next and other.before < BETWEEN_WORDS:
         return other.before if other.before == CONJUNCTION else BETWEEN_WORDS
-    parted = max(one.after, other.sticks)
-    if parted == LEANING and other.before < BETWEEN_WORDS:
-        return min(parted, other.before + BETWEEN_WORDS / 2)
-    return parted or other.before
+    if one.bare in words.prepositions and other.bare in words.prepositions:
+        return BETWEEN_WORDS
+    held = max(one.after, other.sticks)
+    if held == LEANING and other.before < BETWEEN_WORDS:
+        return min(held, other.before + BETWEEN_WORDS / 2)
+    return held or other.before
+
+
+def _parting_a_name_or_pair(one: _Traits, other: _Traits, words: BreakWords) -> float | None:
+    if one.capital and other.capital and not one.function:
+        return NAME
+    return PAIR if (one.bare, other.bare) in words.pairs else None
 
 
 def _parting_a_number(one: _Traits, other: _Traits, words: BreakWords) -> float | None:
     """From its other half, from what it counts, or from what it names: "3 000", "12 miljoner kronor", "kl. 10"."""
     counted = other.bare in words.units
     if one.number:
-        return NUMBER if other.number or counted else LEANING
+        follows = other.before < BETWEEN_WORDS
+        return NUMBER if other.number or counted else other.before if follows else LEANING
     if other.number and one.bare in words.numbered:
         return NUMBER
     return HELD if counted and one.bare in words.units else None
