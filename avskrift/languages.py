@@ -3,6 +3,10 @@
 Source: openai/whisper ``tokenizer.py`` (multilingual vocabulary, large-v3 included).
 """
 
+from __future__ import annotations
+
+import re
+
 #: The English name of each, as OpenAI's API and openai/whisper write it.
 LANGUAGE_NAMES: dict[str, str] = {
     code: name
@@ -26,6 +30,16 @@ LANGUAGE_NAMES: dict[str, str] = {
 }
 
 LANGUAGES: frozenset[str] = frozenset(LANGUAGE_NAMES)
+
+#: The form of a language tag (RFC 5646), and what Whisper calls otherwise than ISO 639.
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_ISO_639 = {"jw": "jv"}
+
+
+def language_tag(code: str | None) -> str | None:
+    """As files name it; None for what no file can."""
+    return _ISO_639.get(code, code) if code and _LANGUAGE_TAG.fullmatch(code) else None
+
 
 #: Three letters (ISO 639-2/T) for two, where a system wants those.
 ISO_639_2: dict[str, str] = dict(

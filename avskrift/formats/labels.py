@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import clock_s, probability, speaker_names
+from avskrift.formats.tidy import clock_s, probability
 from avskrift.languages import LANGUAGE_NAMES
 from avskrift.transcript import Transcript
 
@@ -106,21 +106,15 @@ _IN_SWEDISH = {
 }
 
 
-def labels_for(transcript: Transcript) -> Labels:
-    """Of a translation, which is English whatever is spoken, the English ones."""
-    translated = transcript.engine.get("task") == "translate"
-    return SWEDISH if transcript.language == "sv" and not translated else ENGLISH
-
-
-def text_language(transcript: Transcript) -> str | None:
-    """The language of the text; None where it is unknown."""
-    return "en" if transcript.engine.get("task") == "translate" else transcript.language
+def labels_for(rendition: Rendition) -> Labels:
+    """By the language of the text."""
+    return SWEDISH if rendition.language == "sv" else ENGLISH
 
 
 def facts_of(rendition: Rendition, labels: Labels) -> list[tuple[str, str]]:
     """What a reader wants to know of the recording, each with its label."""
     transcript = rendition.transcript
-    speakers = dict.fromkeys(name for name in speaker_names(transcript).values() if name)
+    speakers = dict.fromkeys(name for name in rendition.speaker_names.values() if name)
     estimated = transcript.engine.get("times") == "estimated"
     facts = [
         (labels.length, clock_s(max(0.0, probability(transcript.duration_s) or 0.0))),

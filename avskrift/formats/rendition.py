@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,11 +9,8 @@ from avskrift.errors import BadOptions
 from avskrift.formats import tidy
 from avskrift.formats.cues import Cue, build_cues
 from avskrift.formats.presets import PRESETS, CueRules
+from avskrift.languages import language_tag
 from avskrift.transcript import Transcript
-
-#: The form of a language tag (RFC 5646), and what Whisper calls otherwise than ISO 639.
-_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-_ISO_639 = {"jw": "jv"}
 
 
 @dataclass(frozen=True)
@@ -27,9 +23,9 @@ class RenderOptions:
     word_times: bool = False
     """vtt carries the time of each word within its cue."""
     timestamps: bool = False
-    """Documents to read say when each paragraph was said."""
+    """txt says when each paragraph was said, as docx and html always do."""
     bom: bool = False
-    """srt begins with a byte order mark, which some old players and Windows programs need to see UTF-8."""
+    """srt and csv begin with a byte order mark, which old players and Excel need to see UTF-8."""
     media_url: str | None = None
     """Where the recording lies: the page seeks in it, the manifest plays it."""
     name: str = "transcript"
@@ -62,7 +58,5 @@ class Rendition:
     @cached_property
     def language(self) -> str | None:
         """A language tag of the text: English after a translation, whatever was spoken; None where none is known."""
-        if self.transcript.engine.get("task") == "translate":
-            return "en"
-        language = self.transcript.language or ""
-        return _ISO_639.get(language, language) if _LANGUAGE_TAG.fullmatch(language) else None
+        translated = self.transcript.engine.get("task") == "translate"
+        return "en" if translated else language_tag(self.transcript.language)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from avskrift.formats.pieces import to_ms
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import speaker_names, tidy_segments
+from avskrift.formats.tidy import tidy_segments
 
 #: Where a spreadsheet would begin to calculate (https://owasp.org/www-community/attacks/CSV_Injection): at the start of
 #: a cell, and, as Swedish and English ones split lines at different marks, right after any mark that could begin one.
@@ -16,7 +16,7 @@ _FORMULA_START = re.compile("(?:^|(?<=[,;|\t]))(?=[\u200b-\u200f\u2060\ufeff]*[=
 
 def rows_of(rendition: Rendition) -> Iterator[tuple[int, int, str, str, str, str]]:
     """Start and end in ms, speaker, language where it differs from the recording's, confidence, text: safe as cells."""
-    names = speaker_names(rendition.transcript)
+    names = rendition.speaker_names
     for segment in tidy_segments(rendition.transcript):
         yield (
             to_ms(segment.start_s),

@@ -37,7 +37,6 @@
   };
 
   const search = () => {
-    const MOST_PAINTED = 5000;
     const query = byId("query");
     const count = byId("count");
     let matches = [];
@@ -69,7 +68,7 @@
     const rangeOf = ({ paragraph, start, end }) => rangeIn(saidIn(paragraph), start, end);
     const show = () => {
       if (paints) {
-        paint("found", matches.slice(0, MOST_PAINTED).map(rangeOf));
+        paint("found", matches.map(rangeOf));
         paint("chosen", []);
       } else {
         const found = new Set(matches.map((match) => match.paragraph));

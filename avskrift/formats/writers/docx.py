@@ -16,11 +16,12 @@ from xml.sax.saxutils import escape, quoteattr
 
 from avskrift.formats import docx_styles
 from avskrift.formats.format import Format
-from avskrift.formats.labels import Labels, facts_of, is_machine_made, labels_for, notes_of, text_language
+from avskrift.formats.labels import Labels, facts_of, is_machine_made, labels_for, notes_of
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
 from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import clock_s, speaker_names
+from avskrift.formats.tidy import clock_s
+from avskrift.languages import language_tag
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -34,9 +35,9 @@ def render(rendition: Rendition) -> bytes:
     """The document, a zip file of XML (ECMA-376)."""
     import docx
 
-    labels = labels_for(rendition.transcript)
+    labels = labels_for(rendition)
     document = docx.Document()
-    docx_styles.set_up(document, text_language(rendition.transcript))
+    docx_styles.set_up(document, rendition.language)
     _add_head(document, rendition, labels)
     _add_speech(document, rendition, labels)
     _add_footer(document, rendition, labels)
@@ -91,7 +92,7 @@ def _add_speech(document: Document, rendition: Rendition, labels: Labels) -> Non
 
 def _speech(rendition: Rendition) -> Iterator[str]:
     """Each turn's speaker, and its paragraphs with the time they begin, as WordprocessingML."""
-    names = speaker_names(rendition.transcript)
+    names = rendition.speaker_names
     for paragraph in paragraphs_of(rendition.transcript):
         speaker = names[paragraph.speaker]
         if paragraph.starts_turn and speaker:
@@ -105,7 +106,7 @@ def _speech(rendition: Rendition) -> Iterator[str]:
 def _runs(paragraph: Paragraph, right_to_left: bool) -> Iterator[str]:
     """One for each language spoken."""
     joint = ""
-    for language, segments in groupby(paragraph.segments, key=lambda segment: segment.language):
+    for language, segments in groupby(paragraph.segments, key=lambda segment: language_tag(segment.language)):
         yield _run(joint + " ".join(segment.text for segment in segments), language, right_to_left)
         joint = " "
 
@@ -118,7 +119,7 @@ def _paragraph(style: str, runs: Iterable[str], *, right_to_left: bool) -> str:
 def _run(text: str, language: str | None = None, right_to_left: bool = False) -> str:
     properties = "<w:rtl/>" if right_to_left else ""
     if language:
-        properties += f"<w:lang w:val={quoteattr(docx_styles.locale_of(plain(language)))}/>"
+        properties += f"<w:lang w:val={quoteattr(docx_styles.locale_of(language))}/>"
     return f"<w:r>{f'<w:rPr>{properties}</w:rPr>' if properties else ''}{_text(text)}</w:r>"
 
 
@@ -153,7 +154,7 @@ def _set_properties(document: Document, rendition: Rendition, labels: Labels) ->
     properties.title = _title(rendition, labels)[:255]
     properties.subject = labels.transcript
     properties.author, properties.last_modified_by, properties.comments, properties.keywords = "avskrift", "", "", ""
-    properties.language = docx_styles.locale_of(plain(text_language(rendition.transcript) or ""))
+    properties.language = docx_styles.locale_of(rendition.language or "")
     for element in list(properties._element):
         if element.tag.endswith(("}created", "}modified")):
             properties._element.remove(element)

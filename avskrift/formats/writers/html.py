@@ -14,13 +14,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from avskrift.formats.format import Format
-from avskrift.formats.labels import facts_of, is_machine_made, labels_for, notes_of, text_language
+from avskrift.formats.labels import facts_of, is_machine_made, labels_for, notes_of
 from avskrift.formats.media_url import checked_media_url
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
 from avskrift.formats.pieces import to_ms
 from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import clock_s, speaker_names, tidy_words
+from avskrift.formats.tidy import clock_s, tidy_words
+from avskrift.languages import language_tag
 from avskrift.transcript import Segment
 
 _PAGE = Path(__file__).parent.parent / "page"
@@ -57,13 +58,13 @@ def render(rendition: Rendition) -> str:
 
     style, script = (_PAGE / "page.css").read_text(), (_PAGE / "page.js").read_text()
     media_url = rendition.options.media_url
-    labels = labels_for(rendition.transcript)
+    labels = labels_for(rendition)
     environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
     template = environment.from_string((_PAGE / "page.html").read_text())
     return template.render(
         title=plain(rendition.options.name) or labels.transcript,
         labels=labels,
-        language=plain(text_language(rendition.transcript) or ""),
+        language=rendition.language,
         facts=facts_of(rendition, labels),
         notes=notes_of(rendition),
         machine_made=is_machine_made(rendition.transcript),
@@ -92,7 +93,7 @@ def _hash(content: str) -> str:
 
 
 def _turns(rendition: Rendition) -> Iterator[_Turn]:
-    names = speaker_names(rendition.transcript)
+    names = rendition.speaker_names
     turn: _Turn | None = None
     anchors: dict[str, int] = {}
     for paragraph in paragraphs_of(rendition.transcript):
@@ -117,7 +118,8 @@ def _paragraph(paragraph: Paragraph, anchors: dict[str, int], *, with_words: boo
 
 def _piece(segment: Segment, with_words: bool) -> _Piece:
     words = _places(segment) if with_words else ""
-    return _Piece(to_ms(segment.start_s), to_ms(segment.end_s), segment.text, segment.language, words)
+    start_ms, end_ms = to_ms(segment.start_s), to_ms(segment.end_s)
+    return _Piece(start_ms, end_ms, segment.text, language_tag(segment.language), words)
 
 
 def _places(segment: Segment) -> str:

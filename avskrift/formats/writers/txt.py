@@ -5,12 +5,12 @@ from __future__ import annotations
 from avskrift.formats.format import Format
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import clock_s, speaker_names
+from avskrift.formats.tidy import clock_s
 
 
 def render(rendition: Rendition) -> str:
     """Paragraphs with an empty line between; nothing at all for silence."""
-    names = speaker_names(rendition.transcript)
+    names = rendition.speaker_names
     paragraphs = (
         _heading(paragraph, names[paragraph.speaker], rendition.options.timestamps) + paragraph.text
         for paragraph in paragraphs_of(rendition.transcript)
