@@ -88,6 +88,7 @@ def test_segments_of_our_kind_without_a_schema_are_read() -> None:
         (TRANSCRIPT.to_json()[:200], "cut short"),
         ('{"a": ' + "9" * 5_000 + "}", "no whole JSON"),
         ("[" * 100_000, "no whole JSON"),
+        (changed(audit={"x": 1}).replace('"x": 1', '"x": ' + "[" * 300 + "]" * 300), "nested more than 100 levels"),
         (changed(segments=None), "no list of segments"),
         (changed(segments="Hej"), "no list of segments"),
         (changed(segments=[]), "text but no segments"),

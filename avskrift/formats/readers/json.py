@@ -10,14 +10,13 @@ import re
 from typing import Any
 
 from avskrift.errors import UnsupportedMedia
-from avskrift.formats.readers.mending import is_time, mended, span_of
+from avskrift.formats.readers.mending import is_number, is_time, mended, span_of
 from avskrift.formats.readers.reading import Reading
 from avskrift.formats.readers.repairs import Repairs
 from avskrift.transcript import SCHEMA_NAME, SCHEMA_VERSION, Segment, Speaker, Transcript, Word
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-#: What JSON can say and no file of ours may carry on: half a character, a number past every float.
-_SUSPECT = re.compile(r"\\u[dD][89a-fA-F]|\d[eE]\+?\d{3}|[\ud800-\udfff]")
+_MAX_DEPTH = 100
 _READ = f"avskrift reads its own json (schema {SCHEMA_NAME}, version {SCHEMA_VERSION}), srt and vtt"
 
 
@@ -36,9 +35,9 @@ def read(text: str) -> Reading:
         model=top.get("model", str, None) or "unknown",
         segments=segments,
         speakers=_speakers(top.get("speakers", list, []), segments, repairs),
-        engine=top.get("engine", dict, {}),
+        engine=_carried(top.get("engine", dict, {}), repairs),
         warnings=tuple(item for item in top.get("warnings", list, []) if isinstance(item, str)),
-        audit=top.get("audit", dict, {}),
+        audit=_carried(top.get("audit", dict, {}), repairs),
     )
     _note_left_out(top, data, transcript, repairs)
     return Reading(transcript, repairs.sentences())
@@ -54,15 +53,25 @@ def _parsed(text: str, repairs: Repairs) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UnsupportedMedia(f"This JSON is no transcript: {_READ}.")
     repairs.count("number", "that JSON does not know (NaN, Infinity): taken as missing", len(strange))
-    return _carried(data, repairs) if _SUSPECT.search(text) else data
+    return _carried(data, repairs) if _may_hold_half_characters(text) else data
 
 
-def _carried(value: Any, repairs: Repairs) -> Any:
+def _may_hold_half_characters(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return "\\ud" in text or "\\uD" in text
+
+
+def _carried(value: Any, repairs: Repairs, depth: int = 0) -> Any:
     """The same value without what cannot be written again."""
+    if depth > _MAX_DEPTH:
+        raise UnsupportedMedia(f"This JSON is nested more than {_MAX_DEPTH} levels deep: no transcript is.")
     if isinstance(value, dict):
-        return {_carried(name, repairs): _carried(item, repairs) for name, item in value.items()}
+        return {_carried(name, repairs): _carried(item, repairs, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
-        return [_carried(item, repairs) for item in value]
+        return [_carried(item, repairs, depth + 1) for item in value]
     if isinstance(value, str) and _LONE_SURROGATE.search(value):
         repairs.count("text", "with half a character (a lone surrogate): replaced by �")
         return _LONE_SURROGATE.sub("\ufffd", value)
@@ -135,7 +144,7 @@ def _segment(data: Any, place: int, repairs: Repairs) -> Segment:
 def _times(data: dict[str, Any], words: tuple[Word, ...], place: int, repairs: Repairs) -> tuple[float, float]:
     start_s, end_s = data.get("start_s"), data.get("end_s")
     if is_time(start_s) and is_time(end_s):
-        return float(start_s), float(end_s)  # type: ignore[arg-type]
+        return float(start_s), float(end_s)
     span = span_of(words)
     if span is None:
         raise UnsupportedMedia(
@@ -163,14 +172,14 @@ def _word(data: Any, repairs: Repairs) -> Word | None:
     start_s, end_s, text = data.get("start_s"), data.get("end_s"), data.get("text")
     if not (isinstance(text, str) and is_time(start_s) and is_time(end_s)):
         return None
-    return Word(start_s, end_s, text.strip(), _share(data.get("confidence"), repairs))  # type: ignore[arg-type]
+    return Word(start_s, end_s, text.strip(), _share(data.get("confidence"), repairs))
 
 
 def _share(value: Any, repairs: Repairs) -> float | None:
     """A probability as it is, None for what is none."""
     if value is None:
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+    if is_number(value) and 0 <= value <= 1:
         return value
     repairs.count("confidence", "outside of 0 to 1: left out")
     return None
@@ -179,19 +188,19 @@ def _share(value: Any, repairs: Repairs) -> float | None:
 def _duration_s(data: dict[str, Any], segments: tuple[Segment, ...], repairs: Repairs) -> float:
     last_s = max((segment.end_s for segment in segments), default=0.0)
     duration_s = data.get("duration_s")
-    if not is_time(duration_s) or duration_s < 0:  # type: ignore[operator]
+    if not is_time(duration_s) or duration_s < 0:
         repairs.say("No length of the recording: it is taken to end with its last segment.")
         return last_s
-    if duration_s < last_s:  # type: ignore[operator]
+    if duration_s < last_s:
         repairs.say(f"The recording ends at {duration_s:.3f} s, before its last segment: taken to end with that.")
         return last_s
-    return float(duration_s)  # type: ignore[arg-type]
+    return float(duration_s)
 
 
 def _speech_s(data: dict[str, Any], segments: tuple[Segment, ...]) -> float:
     speech_s = data.get("speech_s")
-    if is_time(speech_s) and speech_s >= 0:  # type: ignore[operator]
-        return float(speech_s)  # type: ignore[arg-type]
+    if is_time(speech_s) and speech_s >= 0:
+        return float(speech_s)
     return sum(segment.end_s - segment.start_s for segment in segments)
 
 

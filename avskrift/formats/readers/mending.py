@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeGuard
 
 from avskrift.formats.readers.repairs import Repairs
 from avskrift.transcript import Segment, Word
@@ -17,6 +18,8 @@ MAX_TIME_S = 36_000_000.0
 """10,000 hours: a time beyond is no time of a recording, and no subtitle format could show it."""
 TOLERANCE_S = 0.0015
 """Files carry milliseconds: what overlaps by one has only been rounded."""
+
+_NUMBERS = (float, int)
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,14 @@ class Span:
     end_s: float
 
 
-def is_time(value: object) -> bool:
+def is_time(value: object) -> TypeGuard[float]:
     """Whether a value can be a time in seconds; NaN, infinities and ``True`` can't."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and -MAX_TIME_S <= value <= MAX_TIME_S
+    return is_number(value) and -MAX_TIME_S <= value <= MAX_TIME_S
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value of a JSON is a number; ``True`` is none."""
+    return type(value) in _NUMBERS
 
 
 def mended(segments: Sequence[Segment], repairs: Repairs) -> tuple[Segment, ...]:
