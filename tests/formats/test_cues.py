@@ -215,3 +215,41 @@ def test_overlapping_segments_become_cues_that_do_not_overlap() -> None:
 def test_silence_has_no_cues(preset: str) -> None:
     assert build_cues(Transcript(None, 5.0, 0.0, "base"), PRESETS[preset]) == []
     assert build_cues(transcript_of(Segment(0, 5, " \n\x00")), PRESETS[preset]) == []
+
+
+def test_four_thousand_words_without_a_pause_are_cues_all_the_same() -> None:
+    segment = sentence("och " * 4000, per_word_s=0.3)
+    cues = build_cues(transcript_of(segment))
+    assert sum(len(line.fragments) for cue in cues for line in cue.lines) == 4000
+    assert all(left.end_ms < right.start_ms for left, right in pairwise(cues))
+    assert all(line_width(line) <= 42 for cue in cues for line in cue.lines)
+
+
+def test_a_thousand_words_at_once_share_the_time_there_is() -> None:
+    words = [Word(5.0, 5.0, "ord")] * 1000
+    cues = build_cues(transcript_of(segment_of(words)))
+    assert 5000 <= cues[0].start_ms <= cues[-1].end_ms <= 6000
+    assert sum(len(line.fragments) for cue in cues for line in cue.lines) == 1000
+
+
+def test_after_a_hundred_hours_milliseconds_still_count() -> None:
+    words = [Word(360_000.0004, 360_000.5, "hundra"), Word(360_000.5, 360_001.2346, "timmar.")]
+    (cue,) = build_cues(transcript_of(segment_of(words)))
+    assert (clock(cue.start_ms, ","), clock(cue.end_ms, ",")) == ("100:00:00,000", "100:00:01,235")
+
+
+def test_a_word_longer_than_a_cue_may_last_ends_with_it() -> None:
+    (cue,) = build_cues(transcript_of(segment_of([Word(1.0, 20.0, "Aaaaa!")])))
+    assert (cue.start_ms, cue.end_ms) == (1000, 8000)
+
+
+def test_a_fast_cue_stays_into_the_pause_but_not_beyond_half_a_second() -> None:
+    fast = sentence("Det här sade hon mycket fortare än någon hinner läsa.", 1.0, per_word_s=0.15)
+    (cue,) = build_cues(transcript_of(fast))
+    assert cue.end_ms == to_ms(fast.end_s + LINGER_S)
+
+
+def test_a_pause_too_short_to_see_is_closed_down_to_the_gap() -> None:
+    first = sentence("Först var det en mening som tog sin tid.", 0.0)
+    cues = build_cues(transcript_of(first, sentence("Sedan kom det en till som var lika lång.", first.end_s + 0.3)))
+    assert [right.start_ms - left.end_ms for left, right in pairwise(cues)] == [80]
