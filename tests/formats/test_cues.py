@@ -137,6 +137,44 @@ def test_no_cue_reaches_over_a_silence_or_stays_in_it(words: list[Word], rules: 
             assert not any(cue.start_ms < quiet_to and cue.end_ms > quiet_from for cue in cues)
 
 
+@st.composite
+def conversations(draw: st.DrawFn) -> list[Segment]:
+    """Segments of two speakers in order of time, who often speak at once."""
+    segments, at_s = [], 0.0
+    for _ in range(draw(st.integers(1, 8))):
+        words, at_word_s = [], at_s
+        for text in draw(st.lists(texts, min_size=1, max_size=8)):
+            length_s = draw(st.sampled_from([0.05, 0.3, 0.6]))
+            words.append(Word(at_word_s, at_word_s + length_s, text))
+            at_word_s += length_s + draw(st.sampled_from([0.0, 0.0, 0.4, 2.0]))
+        segments.append(replace(segment_of(words), speaker=draw(st.sampled_from(["a", "b"]))))
+        at_s = draw(st.sampled_from([at_s + 0.2, words[-1].end_s, words[-1].end_s + 1.5]))
+    return segments
+
+
+@given(conversations(), rules)
+def test_no_cue_is_shown_in_a_silence_that_all_keep(segments: list[Segment], rules: CueRules) -> None:
+    words = sorted((word for segment in segments for word in segment.words), key=lambda word: word.start_s)
+    cues = build_cues(transcript_of(*segments), rules)
+    said_until_s = words[0].end_s
+    for word in words:
+        if word.start_s - said_until_s > SILENCE_S:
+            quiet_from, quiet_to = to_ms(said_until_s + LINGER_S) + len(words), to_ms(word.start_s)
+            assert not any(cue.start_ms < quiet_to and cue.end_ms > quiet_from for cue in cues)
+        said_until_s = max(said_until_s, word.end_s)
+
+
+@given(conversations(), rules)
+def test_a_line_is_one_speakers_and_a_dash_stands_only_where_two_share_a_cue(
+    segments: list[Segment], rules: CueRules
+) -> None:
+    for cue in build_cues(transcript_of(*segments), rules):
+        speakers = [line.speaker for line in cue.lines]
+        assert len(set(speakers)) == 1 or (len(speakers) == 2 and all(line.text[0] == "-" for line in cue.lines))
+        spoken = "".join(word.text for segment in segments for word in segment.words if segment.speaker == speakers[0])
+        assert all(fragment.text.strip().removeprefix("-") in spoken for fragment in cue.lines[0].fragments)
+
+
 @given(spoken_words(), rules)
 def test_lines_are_clean_and_no_more_than_allowed(words: list[Word], rules: CueRules) -> None:
     for cue in build_cues(transcript_of(segment_of(words)), rules):
