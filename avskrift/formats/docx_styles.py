@@ -22,6 +22,8 @@ _REGIONS = (
     "sv-SE en-GB nb-NO nn-NO da-DK fi-FI is-IS de-DE fr-FR es-ES it-IT nl-NL pl-PL pt-PT ru-RU uk-UA ar-SA fa-IR ur-PK "
     "he-IL hi-IN tr-TR zh-CN ja-JP ko-KR"
 )
+#: Of which Word keeps the language apart from that of Latin letters.
+_RIGHT_TO_LEFT, _EAST_ASIAN = frozenset("ar fa he ps sd ur yi".split()), frozenset("zh yue ja ko".split())
 _LOCALES = {"no": "nb-NO", **{locale[:2]: locale for locale in _REGIONS.split()}}
 
 
@@ -115,5 +117,7 @@ def _set_language(styles: Any, language: str | None) -> None:
     """Of the whole document, so that spelling is checked in it."""
     from docx.oxml.ns import qn
 
+    language = language or "en"
+    script = "bidi" if language in _RIGHT_TO_LEFT else "eastAsia" if language in _EAST_ASIAN else "val"
     for lang in styles.element.iter(qn("w:lang")):
-        lang.set(qn("w:val"), locale_of(language or "en"))
+        lang.set(qn(f"w:{script}"), locale_of(language))

@@ -114,9 +114,10 @@ class Opener:
         path.write_bytes(formats.write(transcript, extension, RenderOptions(**options)))
         return path
 
-    def open(self, address: str, **context: Any) -> Visit:
+    def open(self, address: str, before: str = "", **context: Any) -> Visit:
         visit = Visit(self.browser.new_page(**context))
         self.visits.append(visit)
+        visit.page.add_init_script(before)
         visit.page.goto(address)
         return visit
 
@@ -253,6 +254,25 @@ def test_the_word_being_said_is_marked(opener: Opener) -> None:
     assert visit.page.locator("p.current .time").text_content() == "00:00:00"
     visit.page.evaluate("document.getElementById('audio').currentTime = 15")
     visit.page.wait_for_function("CSS.highlights.get('now').size === 0")
+
+
+def test_who_began_earlier_is_marked_when_the_other_has_ended(opener: Opener) -> None:
+    at_once = (Segment(1.0, 9.0, "Jag talar länge.", (), "s1"), Segment(2.0, 3.0, "Mm.", (), "s2"))
+    visit = opener.show(replace(TALK, segments=at_once), "talk.wav")
+    for at_s, said in ((2.5, "Mm."), (5.0, "Jag talar länge.")):
+        visit.page.evaluate("at => { document.getElementById('audio').currentTime = at }", at_s)
+        visit.page.wait_for_function(MARKED, arg=said)
+
+
+def test_browsers_that_cannot_paint_words_mark_paragraphs(opener: Opener) -> None:
+    from playwright.sync_api import expect
+
+    visit = opener.show(TALK, "talk.wav", before="delete window.Highlight")
+    visit.search("sant", "1 av 1")
+    assert visit.page.locator("p.found.chosen .said").text_content() == "Ja, det är sant!"
+    visit.page.evaluate("document.getElementById('audio').currentTime = 6")
+    expect(visit.page.locator(".now")).to_have_text("Ja, det är sant!")
+    assert visit.troubles == []
 
 
 def test_times_can_be_played_from_with_the_keyboard(opener: Opener) -> None:

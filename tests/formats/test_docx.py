@@ -88,6 +88,16 @@ def test_spelling_is_checked_in_the_language_spoken() -> None:
     assert languages == ["en-GB"]
 
 
+def test_languages_of_other_scripts_are_told_where_word_looks_for_them() -> None:
+    for language, attribute, locale in (
+        ("ar", "w:bidi", "ar-SA"),
+        ("ja", "w:eastAsia", "ja-JP"),
+        ("hi", "w:val", "hi-IN"),
+    ):
+        styles = read(replace(INTERVIEW, language=language)).styles.element
+        assert styles.find(f"{qn('w:docDefaults')}//{qn('w:lang')}").get(qn(attribute)) == locale
+
+
 def test_a_translation_is_english() -> None:
     translated = replace(INTERVIEW, engine={"name": "avskrift", "task": "translate"})
     document = read(translated)

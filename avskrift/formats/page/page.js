@@ -140,9 +140,10 @@
     };
     const markNow = () => {
       const ms = Math.round(audio.currentTime * 1000);
-      const piece = pieces[lastAtOrBefore(starts, ms)];
-      const speaking = piece && ms < Number(piece.dataset.e) && (!audio.paused || audio.currentTime > 0);
-      mark(speaking ? piece : null, ms);
+      const begun = audio.paused && !audio.currentTime ? 0 : lastAtOrBefore(starts, ms) + 1;
+      // Where people talk at once, one who began earlier may go on for longer.
+      const lately = pieces.slice(Math.max(0, begun - 8), begun);
+      mark(lately.findLast((piece) => ms < Number(piece.dataset.e)) ?? null, ms);
     };
     const mark = (piece, ms) => {
       if (shown && shown !== piece) shown.classList.remove("now");
@@ -210,8 +211,8 @@
     const stored = remembered((storage) => storage.getItem("avskrift-theme"));
     if (stored === "light" || stored === "dark") root.dataset.theme = stored;
     byId("theme").addEventListener("click", () => {
-      const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-      root.dataset.theme = dark ? "light" : "dark";
+      const shown = root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+      root.dataset.theme = shown === "dark" ? "light" : "dark";
       remembered((storage) => storage.setItem("avskrift-theme", root.dataset.theme));
     });
   };
