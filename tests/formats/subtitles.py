@@ -103,12 +103,12 @@ class ReadCue:
     text: str
 
 
-def written(transcript: Transcript, name: str, **options: Any) -> str:
+def written(transcript: Transcript, name: str, /, **options: Any) -> str:
     """From a transcript, as the command line does."""
     return formats.write(transcript, name, RenderOptions(**options)).decode()
 
 
-def rendered(cues: list[Cue], name: str, transcript: Transcript = TRANSCRIPT, **options: Any) -> str:
+def rendered(cues: list[Cue], name: str, transcript: Transcript = TRANSCRIPT, /, **options: Any) -> str:
     """From cues, whatever they were built by."""
     rendition = Rendition(transcript, RenderOptions(**options))
     rendition.__dict__["cues"] = cues

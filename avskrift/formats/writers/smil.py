@@ -8,12 +8,12 @@ the manifest's own names are relative to.
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 from avskrift.formats.format import Format
+from avskrift.formats.media_url import checked_media_url
 from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
 from avskrift.languages import ISO_639_2
@@ -22,11 +22,13 @@ from avskrift.languages import ISO_639_2
 NOMINAL_BITRATE = 1_000_000
 #: Wowza reads what is no MP4 by the prefix of its name.
 _PREFIXES = {".flv": "flv", ".mp3": "mp3"}
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def render(rendition: Rendition) -> bytes:
-    """One video, and the track of ``<name>.ttml``: Wowza takes several languages of captions as TTML, not as SubRip."""
+    """One video, and the track of ``<name>.ttml``: Wowza takes several languages of captions as TTML, not as SubRip.
+
+    Raises ``BadOptions`` for a ``media_url`` that is none.
+    """
     name = plain(rendition.options.name)
     root = ElementTree.Element("smil", {"title": name})
     ElementTree.SubElement(root, "head")
@@ -35,7 +37,8 @@ def render(rendition: Rendition) -> bytes:
     ElementTree.SubElement(switch, "video", {"src": _source(rendition), "system-bitrate": bitrate})
     captions = {"src": f"{name}.ttml"}
     if rendition.language:
-        captions["system-language"] = ISO_639_2.get(rendition.language, rendition.language)
+        primary = rendition.language.partition("-")[0]
+        captions["system-language"] = ISO_639_2.get(primary, primary)
     track = ElementTree.SubElement(switch, "textstream", captions)
     ElementTree.SubElement(track, "param", {"name": "isWowzaCaptionStream", "value": "true", "valuetype": "data"})
     ElementTree.indent(root)
@@ -44,16 +47,18 @@ def render(rendition: Rendition) -> bytes:
 
 
 def _source(rendition: Rendition) -> str:
-    """The video's file name, or its path below the manifest's folder; ``<name>.mp4`` where nobody said what it is."""
-    url = rendition.options.media_url
-    path = _path(url) if url else f"{rendition.options.name}.mp4"
+    """The video's file name, or its path from the manifest's folder; ``<name>.mp4`` where nobody said what it is."""
+    path = _path(rendition.options.media_url) or f"{rendition.options.name}.mp4"
     prefix = _PREFIXES.get(PurePosixPath(path).suffix.lower(), "mp4")
     return f"{prefix}:{plain(path)}"
 
 
-def _path(url: str) -> str:
-    path = unquote(urlsplit(url).path)
-    return PurePosixPath(path).name if _SCHEME.match(url) else path
+def _path(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(checked_media_url(url))
+    path = unquote(parts.path)
+    return PurePosixPath(path).name if parts.scheme else path
 
 
 FORMAT = Format(
