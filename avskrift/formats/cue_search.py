@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from avskrift.formats.line_breaks import COMMA, HELD, UNMARKED_SENTENCE, break_cost
+from avskrift.formats.line_breaks import COMMA, HELD, NAME, UNMARKED_SENTENCE, break_cost
 from avskrift.formats.pieces import Piece
 from avskrift.formats.plain_text import width
 from avskrift.formats.presets import CueRules
@@ -264,8 +264,10 @@ class CueSearch:
 
 
 def _break_between(left: Piece, right: Piece) -> float:
+    """At the end of a segment a sentence ends too, unless the words say that it was torn there."""
     cost = break_cost(left.text, right.text, left.language, left.spaced)
     if not left.ends_segment:
         return cost
-    torn = right.text[0].islower()
-    return min(cost, COMMA if torn else UNMARKED_SENTENCE)
+    if cost >= NAME:
+        return cost / 2
+    return min(cost, COMMA if right.text[0].islower() else UNMARKED_SENTENCE)

@@ -111,6 +111,12 @@ def test_a_sentence_that_segments_tear_apart_is_shown_whole() -> None:
     assert cues == [["Vi åker tillsammans hem igen", "till Malmö på fredag."]]
 
 
+def test_a_name_that_segments_tear_apart_stays_together() -> None:
+    first = said("I could not help watching your face with some anxiety when Mr.")
+    cues = shown(first, said("Thornton made his confession of having been a shopboy.", first.end_s), language="en")
+    assert any("Mr. Thornton" in line for cue in cues for line in cue)
+
+
 def test_sentences_without_full_stops_are_told_apart_by_segment_and_capital() -> None:
     first = said("Jag kommer från Stockholm Jag tycker att det är väldigt bra")
     cues = shown(first, said("Vi åker till Malmö i morgon bitti", first.end_s))
