@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avskrift.formats.cues import Cue
-from avskrift.formats.writers.ass import escaped
+from avskrift.formats.overrides import without_overrides
 from avskrift.transcript import Transcript
 from tests.formats.subtitles import (
     CUES,
@@ -55,7 +55,7 @@ def _ms(parts: tuple[str, ...]) -> int:
 
 
 def shown(cues: list[Cue]) -> list[str]:
-    return [text for cue in cues for text in escaped(cue.text).split("\n")]
+    return [text for cue in cues for text in without_overrides(cue.text).split("\n")]
 
 
 @OFTEN

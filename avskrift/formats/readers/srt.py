@@ -14,7 +14,7 @@ from avskrift.formats.readers.subtitles import ReadCue, reading, time_line
 _TAG = re.compile(r"</?(?:i|b|u|s|font|ruby|rt|span)\b[^<>]*>|\{\\[^{}]*\}|\{[A-Za-z]:[^{}]*\}", re.IGNORECASE)
 _DASHES = ("-", "–", "—")
 #: What our writer puts behind what is no markup.
-_PARTED = re.compile("(?<=[<{])\u2060")
+_PARTED = re.compile("(?<=[<\\\\])\u2060")
 
 
 def read(text: str) -> Reading:

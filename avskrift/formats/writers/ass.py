@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from avskrift.formats.cues import Cue, Fragment
 from avskrift.formats.format import Format
 from avskrift.formats.highlight import Span, spoken_spans
+from avskrift.formats.overrides import without_overrides
 from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
 
 _WIDTH_PX, _HEIGHT_PX = 1920, 1080
 _FONT_SIZE_PX = 64
 _SPOKEN, _UNSPOKEN = r"\c&H00FFFF&", r"\c&HFFFFFF&"
-_WORD_JOINER = "\u2060"
-#: The one escape that all players know is none: braces that no player takes for a block of overrides.
-_BRACES = str.maketrans({"{": "｛", "}": "｝"})
-#: A line break, or a hard space.
-_LIKE_ESCAPE = re.compile(r"\\(?=[Nnh])")
 
 
 @dataclass
@@ -59,11 +54,6 @@ def render(rendition: Rendition) -> str:
             )
         )
     return _written(subtitles)
-
-
-def escaped(text: str) -> str:
-    """Text that every player shows: braces as their full-width look-alikes, no backslash that begins an escape."""
-    return _LIKE_ESCAPE.sub(lambda found: found[0] + _WORD_JOINER, text.translate(_BRACES))
 
 
 def _written(subtitles: object) -> str:
@@ -126,17 +116,17 @@ def _add(cue: Cue, event: _Event, rendition: Rendition) -> None:
             _coloured(fragment, spans.get((row, column)), 10 * event.start_cs)
             for column, fragment in enumerate(line.fragments)
         )
-        event.lines.append("".join(words) if spans else escaped(line.text))
+        event.lines.append("".join(words) if spans else without_overrides(line.text))
 
 
 def _coloured(fragment: Fragment, span: Span | None, event_ms: int) -> str:
     """A word in another colour while it is spoken, in milliseconds from its event's start."""
     if span is None:
-        return escaped(fragment.text)
+        return without_overrides(fragment.text)
     start_ms, end_ms = (max(0, at_ms - event_ms) for at_ms in span)
     begins = rf"\t({start_ms},{start_ms + 1},{_SPOKEN})" if start_ms else _SPOKEN
     ends = rf"\t({end_ms},{end_ms + 1},{_UNSPOKEN})"
-    return f"{{{begins}{ends}}}{escaped(fragment.text)}{{\\r}}"
+    return f"{{{begins}{ends}}}{without_overrides(fragment.text)}{{\\r}}"
 
 
 FORMAT = Format(

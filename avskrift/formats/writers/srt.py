@@ -7,12 +7,11 @@ import re
 from avskrift.formats.cues import clock
 from avskrift.formats.format import Format
 from avskrift.formats.highlight import Run, Shown, ShownLine, shown
+from avskrift.formats.overrides import WORD_JOINER, without_overrides
 from avskrift.formats.rendition import Rendition
 
-#: Not seen, and no break: parts what a player would take for markup.
-WORD_JOINER = "\u2060"
-#: ``<b>``, ``</b>``, ``<!--``; ``{\an8}`` and MicroDVD's ``{y:i}``, which players take from SubRip files as well.
-_LIKE_MARKUP = re.compile(r"<(?=[A-Za-z/!?])|\{(?=\\|[A-Za-z]:)")
+#: ``<b>``, ``</b>``, ``<!--``.
+_LIKE_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 def render(rendition: Rendition) -> str:
@@ -25,9 +24,11 @@ def render(rendition: Rendition) -> str:
 def escaped(text: str) -> str:
     """SubRip has no escapes: what a reader would take for the arrow of a time line becomes a typographic one.
 
-    What a player would take for markup is parted by a word joiner, so that it is shown.
+    What a player would take for a tag is parted by a word joiner, so that it is shown; braces and backslashes, which
+    most players take as SubStation Alpha does, as there.
     """
-    return _LIKE_MARKUP.sub(lambda found: found[0] + WORD_JOINER, text.replace("-->", "→"))
+    arrows = without_overrides(text).replace("-->", "→")
+    return _LIKE_TAG.sub(lambda found: found[0] + WORD_JOINER, arrows)
 
 
 def _block(number: int, cue: Shown) -> str:
