@@ -170,7 +170,7 @@ def estimated_bytes(plan: DecodingPlan, size: ModelSize) -> float:
 
     A worker encodes one window after the other, then holds the keys and values of each row's encoder output, and of
     its tokens for each beam, twice while beams change places. To align, the logits of all tokens of a batch are there
-    together, but so briefly that two workers were never seen to do that at once.
+    together; workers take turns at it.
     """
     copies = 2 if plan.keeps_both and plan.workers > 1 else 1
     resident = _PROCESS_BYTES + copies * size.loaded_bytes(plan.compute_type)

@@ -9,6 +9,7 @@ four words in ten of hard speech, and makes short chunks loop.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -87,6 +88,7 @@ class Whisper:
         self._extract = FeatureExtractor(feature_size=self._model.n_mels)
         self.tokenizer = lru_cache(maxsize=None)(self._make_tokenizer)
         self._suppressed = lru_cache(maxsize=1)(self._find_suppressed)
+        self._aligning = threading.Lock()
 
     @property
     def _model(self) -> Any:
@@ -130,19 +132,24 @@ class Whisper:
         return [self._generated(result) for result in results]
 
     def align(self, encoded: Encoded, tokenizer: Any, tokens: Sequence[Sequence[int]]) -> list[tuple[AlignedWord, ...]]:
-        """The words that ``tokens`` spell for each window, with times from the decoder's attention."""
+        """The words that ``tokens`` spell for each window, with times from the decoder's attention.
+
+        One call at a time: each holds the logits of all its tokens, which for two at once is more than the plan has.
+        """
         spoken = [row for row, said in enumerate(tokens) if said]
         words: list[tuple[AlignedWord, ...]] = [()] * len(tokens)
         if not spoken:
             return words
         chosen = encoded.select(spoken)
-        results = self._model.align(
-            chosen.view(),
-            tokenizer.sot_sequence,
-            [list(tokens[row]) for row in spoken],
-            [_positions(duration_s) * _FRAMES_PER_POSITION for duration_s in chosen.durations_s],
-            median_filter_width=7,
-        )
+        frames = [_positions(duration_s) * _FRAMES_PER_POSITION for duration_s in chosen.durations_s]
+        with self._aligning:
+            results = self._model.align(
+                chosen.view(),
+                tokenizer.sot_sequence,
+                [list(tokens[row]) for row in spoken],
+                frames,
+                median_filter_width=7,
+            )
         for row, result in zip(spoken, results, strict=True):
             words[row] = _timed(split_words(tokenizer, tokens[row]), result)
         return words
