@@ -59,8 +59,9 @@ def run(command: Sequence[str], environment: Mapping[str, str], stdin: str = "")
         finally:
             _kill(process)
         files.check(process.returncode, command)
-        peak_mb = max(memory.peak_kb, cost.ru_maxrss) / 1024
-        return Finished(Usage(wall_s, cost.ru_utime + cost.ru_stime, cost.ru_minflt, peak_mb), files.stdout())
+        # Not ru_maxrss: it begins with what the process was forked from, the bench itself.
+        usage = Usage(wall_s, cost.ru_utime + cost.ru_stime, cost.ru_minflt, memory.peak_kb / 1024)
+        return Finished(usage, files.stdout())
 
 
 class Server:
