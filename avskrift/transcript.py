@@ -16,6 +16,9 @@ from avskrift.errors import UnsupportedMedia
 SCHEMA_NAME = "avskrift.transcript"
 SCHEMA_VERSION = 1
 
+#: The model of what was read from a file that names none.
+UNKNOWN_MODEL = "unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class Word:

@@ -8,7 +8,7 @@ from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import clock_s, probability
 from avskrift.languages import LANGUAGE_NAMES
-from avskrift.transcript import Transcript
+from avskrift.transcript import UNKNOWN_MODEL, Transcript
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def facts_of(rendition: Rendition, labels: Labels) -> list[tuple[str, str]]:
         (labels.language, _language_name(transcript.language, labels)),
         (labels.speakers, ", ".join(speakers)),
         (labels.words, f"{transcript.word_count:,}".replace(",", "\u00a0" if labels is SWEDISH else ",")),
-        (labels.model, plain(transcript.model)),
+        (labels.model, "" if transcript.model == UNKNOWN_MODEL else plain(transcript.model)),
         (labels.times, labels.estimated if estimated else ""),
     ]
     return [(label, value) for label, value in facts if value]

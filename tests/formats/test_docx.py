@@ -18,7 +18,7 @@ from avskrift import formats
 from avskrift.formats import RenderOptions
 from avskrift.formats.paragraphs import paragraphs_of
 from avskrift.formats.tidy import clock_s, speaker_names
-from avskrift.transcript import Segment, Transcript
+from avskrift.transcript import UNKNOWN_MODEL, Segment, Transcript
 from tests.formats.documents import INTERVIEW, SILENCE, transcripts
 
 
@@ -47,6 +47,12 @@ def test_the_head_tells_what_the_recording_is() -> None:
         "Modell": "kb-whisper-small",
     }
     assert styled(document, "List Bullet") == ["The file is cut short."]
+
+
+def test_what_was_read_from_subtitles_claims_no_machine() -> None:
+    document = read(replace(INTERVIEW, engine={}, model=UNKNOWN_MODEL))
+    assert styled(document, "Subtitle") == []
+    assert "Modell" not in [row.cells[0].text for row in document.tables[0].rows]
 
 
 def test_turns_have_their_speaker_and_paragraphs_their_time() -> None:

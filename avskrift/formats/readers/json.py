@@ -13,7 +13,7 @@ from avskrift.errors import UnsupportedMedia
 from avskrift.formats.readers.mending import is_number, is_time, mended, span_of
 from avskrift.formats.readers.reading import Reading
 from avskrift.formats.readers.repairs import Repairs
-from avskrift.transcript import SCHEMA_NAME, SCHEMA_VERSION, Segment, Speaker, Transcript, Word
+from avskrift.transcript import SCHEMA_NAME, SCHEMA_VERSION, UNKNOWN_MODEL, Segment, Speaker, Transcript, Word
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 100
@@ -32,7 +32,7 @@ def read(text: str) -> Reading:
         language_probability=_share(top.get("language_probability", float, None), repairs),
         duration_s=_duration_s(data, segments, repairs),
         speech_s=_speech_s(data, segments),
-        model=top.get("model", str, None) or "unknown",
+        model=top.get("model", str, None) or UNKNOWN_MODEL,
         segments=segments,
         speakers=_speakers(top.get("speakers", list, []), segments, repairs),
         engine=_carried(top.get("engine", dict, {}), repairs),

@@ -12,9 +12,8 @@ from avskrift.formats.readers.mending import MAX_TIME_S, mended
 from avskrift.formats.readers.reading import Reading
 from avskrift.formats.readers.repairs import Repairs
 from avskrift.formats.readers.spoken import Text
-from avskrift.transcript import Segment, Speaker, Transcript, Word
+from avskrift.transcript import UNKNOWN_MODEL, Segment, Speaker, Transcript, Word
 
-UNKNOWN_MODEL = "unknown"
 _STAMP = r"(?:(\d{1,7}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIME_LINE = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?")
 _LIKE_A_TIME_LINE = re.compile(r"\s*-?\d+:.*-->")

@@ -10,6 +10,7 @@ from avskrift.formats.format import Format
 from avskrift.formats.highlight import Run, Shown, ShownLine, shown
 from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
+from avskrift.transcript import UNKNOWN_MODEL
 
 
 def render(rendition: Rendition) -> str:
@@ -24,7 +25,7 @@ def escaped(text: str) -> str:
 
 def _note(rendition: Rendition) -> str:
     """A comment block: no arrow, no empty line."""
-    model = escaped(plain(rendition.transcript.model)) or "unknown"
+    model = escaped(plain(rendition.transcript.model)) or UNKNOWN_MODEL
     return f"NOTE\nMade by avskrift\nLanguage: {rendition.language or 'und'}\nModel: {model}\n"
 
 
