@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from hypothesis import settings
 from moto import mock_aws
 
 from avskrift.jobs.events import Upload
@@ -22,6 +23,11 @@ from avskrift.jobs.table import STATUS_INDEX, JobTable
 REGION = "eu-north-1"
 NOW = 1_700_000_000.0
 CALLBACK_URL = "https://receiver.example/hook"
+
+
+# How long an example takes is the machine's business, and other tests run beside it.
+settings.register_profile("avskrift", deadline=None)
+settings.load_profile("avskrift")
 
 
 @pytest.hookimpl(trylast=True)

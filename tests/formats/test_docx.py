@@ -138,7 +138,7 @@ def test_any_name_can_be_a_title(name: str) -> None:
     assert len(styled(read(INTERVIEW, name), "Title")) == 1
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=10)
 @given(transcripts)
 def test_any_transcript_reads_back_as_its_paragraphs(transcript: Transcript) -> None:
     paragraphs = list(paragraphs_of(transcript))
@@ -149,7 +149,7 @@ def test_any_transcript_reads_back_as_its_paragraphs(transcript: Transcript) -> 
     assert styled(document, "Speaker") == speakers
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=10)
 @given(transcripts)
 def test_every_part_is_well_formed(transcript: Transcript) -> None:
     package = zipfile.ZipFile(io.BytesIO(written(transcript)))

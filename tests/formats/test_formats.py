@@ -41,7 +41,7 @@ def test_the_same_transcript_gives_the_same_bytes(name: str, transcript: Transcr
     assert formats.write(transcript, name, options) == formats.write(transcript, name, options)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(transcripts)
 def test_any_transcript_can_be_written_in_every_format(transcript: Transcript) -> None:
     written = dict(formats.write_all(transcript, FORMATS, RenderOptions(media_url="talk.mp3")))

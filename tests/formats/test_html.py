@@ -162,7 +162,7 @@ def test_silence_says_so() -> None:
     assert texts(parsed(SILENCE), "main") == ["No speech was found in the recording."]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(transcripts)
 def test_any_transcript_is_shown_as_it_is_and_adds_no_markup(transcript: Transcript) -> None:
     page = parsed(transcript, "talk.mp3")

@@ -49,13 +49,13 @@ def test_what_is_written_is_what_the_schema_says(transcript: Transcript) -> None
     assert faults_in(write(transcript), fields_known=True) == []
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(transcripts)
 def test_any_transcript_is_written_as_the_schema_says(transcript: Transcript) -> None:
     assert faults_in(write(transcript)) == []
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(transcripts)
 def test_any_transcript_survives(transcript: Transcript) -> None:
     once = Transcript.from_dict(json.loads(write(transcript)))

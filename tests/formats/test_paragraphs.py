@@ -70,7 +70,7 @@ def test_a_clock_carries() -> None:
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(transcripts)
 def test_every_segment_is_in_one_paragraph_in_order(transcript: Transcript) -> None:
     told = [segment for paragraph in paragraphs_of(transcript) for segment in paragraph.segments]
@@ -80,7 +80,7 @@ def test_every_segment_is_in_one_paragraph_in_order(transcript: Transcript) -> N
     assert all(len({segment.speaker for segment in paragraph.segments}) == 1 for paragraph in paragraphs_of(transcript))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(transcripts)
 def test_no_text_is_lost(transcript: Transcript) -> None:
     expected = sorted(text for segment in transcript.segments if (text := plain(segment.text)))

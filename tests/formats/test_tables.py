@@ -71,7 +71,7 @@ def test_silence_is_a_heading() -> None:
     assert (read_csv(SILENCE), read_tsv(SILENCE)) == ([], [])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(transcripts)
 def test_any_transcript_reads_back(transcript: Transcript) -> None:
     expected = [

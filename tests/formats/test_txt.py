@@ -40,7 +40,7 @@ def test_silence_is_an_empty_file() -> None:
     assert write(SILENCE) == ""
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(transcripts)
 def test_any_transcript_reads_back_as_its_paragraphs(transcript: Transcript) -> None:
     written = write(transcript)

@@ -78,7 +78,7 @@ def test_silence_is_an_answer_without_segments() -> None:
     assert written(SILENCE) == {"task": "transcribe", "language": "", "duration": 5.0, "text": "", "segments": []}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(transcripts)
 def test_segments_joined_are_the_text(transcript: Transcript) -> None:
     answer = written(transcript)
