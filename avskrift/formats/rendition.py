@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from avskrift.errors import BadOptions
 from avskrift.formats import tidy
-from avskrift.formats.cues import Cue, build_cues
+from avskrift.formats.cues import Cue, build_cues, to_ms
 from avskrift.formats.presets import PRESETS, CueRules
 from avskrift.languages import language_tag
 from avskrift.transcript import Transcript
@@ -58,5 +59,24 @@ class Rendition:
     @cached_property
     def language(self) -> str | None:
         """A language tag of the text: English after a translation, whatever was spoken; None where none is known."""
-        translated = self.transcript.engine.get("task") == "translate"
-        return "en" if translated else language_tag(self.transcript.language)
+        return "en" if self._is_translated else language_tag(self.transcript.language)
+
+    @property
+    def _is_translated(self) -> bool:
+        return self.transcript.engine.get("task") == "translate"
+
+    def language_at(self, at_ms: int) -> str | None:
+        """Of what is said then: that of the text, but where a segment is in another."""
+        number = bisect_right(self._other_languages, at_ms, key=lambda other: other[0]) - 1
+        if number >= 0 and at_ms < self._other_languages[number][1]:
+            return self._other_languages[number][2]
+        return self.language
+
+    @cached_property
+    def _other_languages(self) -> list[tuple[int, int, str]]:
+        """Start, end and language of the segments that are not in the text's; none of a translation is."""
+        if not any(segment.language for segment in self.transcript.segments):
+            return []
+        tagged = ((segment, language_tag(segment.language)) for segment in tidy.tidy_segments(self.transcript))
+        others = [(to_ms(segment.start_s), to_ms(segment.end_s), tag) for segment, tag in tagged if tag]
+        return [] if self._is_translated else others

@@ -63,7 +63,7 @@ HOSTILE = [
     "x,y\tz",
 ]
 texts = st.text(max_size=40) | st.sampled_from(HOSTILE)
-times_s = st.floats(0, 40_000) | st.sampled_from([0.0, 59.9996, 3599.9996, 359_999.9999])
+times_s = st.floats(0, 40_000) | st.floats() | st.sampled_from([-1.0, 0.0, 59.9996, 3599.9996, 359_999.9999])
 lengths_s = st.sampled_from([0.0, 0.001, 0.2, 1.3, 9.0, -1.0])
 
 

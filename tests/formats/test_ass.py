@@ -65,7 +65,7 @@ def test_any_transcript_reads_back_with_every_line(transcript: Transcript) -> No
         content = written(transcript, "ass", highlight_words=highlight_words)
         cues = read(content)
         assert_in_order(cues)
-        assert ",100:" in content or read_by_pysubs2(content) == cues
+        assert re.search(r",\d{3,}:", content) or read_by_pysubs2(content) == cues
         assert [text for cue in cues for text in cue.text.split("\n")] == shown(cues_of(transcript))
 
 

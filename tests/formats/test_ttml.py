@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from avskrift.formats.cues import Cue
-from avskrift.transcript import Transcript
+from avskrift.transcript import Segment, Transcript
 from tests.formats.ebu_tt_d import violations
 from tests.formats.subtitles import (
     CUES,
@@ -138,6 +139,15 @@ def test_the_language_is_that_of_the_text() -> None:
     spoken = Transcript("sv", 12.0, 4.2, "base", engine={"task": "translate"})
     assert 'xml:lang="en"' in rendered(CUES, "ttml", spoken)
     assert 'xml:lang="sv"' in rendered(CUES, "ttml")
+
+
+def test_what_is_said_in_another_language_says_so() -> None:
+    said = Transcript("sv", 12.0, 4.2, "base", (Segment(2.1, 3.0, "1 < 2", language="en"), Segment(8.0, 9.0, "Slut.")))
+    first, second, third = re.findall("<tt:p [^>]*>", rendered(CUES, "ttml", said))
+    assert 'xml:lang="en"' in second
+    assert "xml:lang" not in first + third
+    assert violations(rendered(CUES, "ttml", said).encode()) == []
+    assert rendered(CUES, "ttml", replace(said, engine={"task": "translate"})).count("xml:lang") == 1
 
 
 def test_who_speaks_is_an_agent_of_the_metadata() -> None:

@@ -76,6 +76,7 @@ def render(rendition: Rendition) -> bytes:
     cues = list(shown(rendition.cues, rendition.options.highlight_words, MIN_MOMENT_MS))
     if cues:
         _add_body(document, cues, agents)
+        _name_languages(document, cues, rendition)
     _finish_head(document)
     for prefix, uri in _PREFIXES.items():
         ElementTree.register_namespace(prefix, uri)
@@ -132,6 +133,14 @@ def _add_paragraph(division: ElementTree.Element, number: int, cue: Shown, agent
         if row:
             ElementTree.SubElement(paragraph, f"{{{_TT}}}br")
         _add_line(paragraph, line, agents.get(line.speaker))
+
+
+def _name_languages(document: ElementTree.Element, cues: list[Shown], rendition: Rendition) -> None:
+    """On the paragraphs that are not in the document's."""
+    for cue, paragraph in zip(cues, document.iter(f"{{{_TT}}}p"), strict=True):
+        language = rendition.language_at(cue.start_ms)
+        if language and language != rendition.language:
+            paragraph.set(f"{{{_XML}}}lang", language)
 
 
 def _add_line(paragraph: ElementTree.Element, line: ShownLine, agent: str | None) -> None:
