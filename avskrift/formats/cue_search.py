@@ -43,6 +43,9 @@ _LINE, _UNBALANCED, _TOP_HEAVY, _LONE_BELOW, _LONE_ABOVE = 0.15, 0.9, 0.3, 3.0, 
 _DASHES = 0.9
 #: A word wider than its line, which no break can mend.
 _OVERFLOW = 20.0
+#: How many places to end, and how many line breaks, are tried in the width of a line: more than its words, unless
+#: those are of a letter or two.
+_TRIED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +128,19 @@ class CueSearch:
 
     def _places(self, begin: int, end: int) -> list[int]:
         """Where a cue may end: not between words that belong together, unless a cue would get too long by it."""
-        reach = self._rules.max_line_characters / 2
+        line = self._rules.max_line_characters
         reach_ms = self._rules.max_cue_s * 1000 / 2
         most = max(1, (self._rules.max_words or end - begin) // 2)
-        columns, starts, ends, breaks = self._printed, self._starts, self._ends, self._line_breaks
+        columns, printed, starts, ends, breaks = (
+            self._columns, self._printed, self._starts, self._ends, self._line_breaks,
+        )  # fmt: skip
         places = [begin]
         last = begin
         for at in range(begin + 1, end):
+            crowded = len(places) >= _TRIED and columns[at] - columns[places[-_TRIED]] < line
             if (
-                breaks[at] < HELD
-                or columns[at + 1] - columns[last] > reach
+                (breaks[at] < HELD and not crowded)
+                or printed[at + 1] - columns[last] > line / 2
                 or ends[at] - starts[last] > reach_ms
                 or at - last >= most
             ):
@@ -232,6 +238,9 @@ class CueSearch:
         left, right, columns, printed = self._columns[begin], self._printed[end], self._columns, self._printed
         earliest = bisect_left(columns, right - room, begin + 1, end)
         latest = bisect_right(printed, left + room, begin + 1, end)
+        if latest - earliest > _TRIED:
+            middle = bisect_left(columns, (left + right) // 2, earliest, latest)
+            earliest, latest = max(earliest, middle - _TRIED // 2), min(latest, middle + _TRIED // 2)
         best, chosen = math.inf, 0
         for cut in range(earliest, latest):
             upper, lower = printed[cut] - left, right - columns[cut]
@@ -249,10 +258,12 @@ class CueSearch:
 
     def _three_lines(self, begin: int, end: int) -> tuple[float, tuple[int, ...]]:
         """Only where two do not suffice: the upper line and the best two below it."""
-        latest = bisect_right(self._printed, self._columns[begin] + self._rules.max_line_characters, begin + 1, end)
+        room = self._rules.max_line_characters
+        earliest = bisect_left(self._columns, self._printed[end] - 2 * room - 1, begin + 1, end)
+        latest = bisect_right(self._printed, self._columns[begin] + room, begin + 1, end)
         best = math.inf
         chosen: tuple[int, ...] = ()
-        for cut in range(begin + 1, latest):
+        for cut in range(max(earliest, latest - _TRIED), latest):
             cost, below = self._two_lines(cut, end)
             cost += self._line_breaks[cut] + _LINE
             if cost < best:
