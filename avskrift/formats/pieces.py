@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -228,7 +229,7 @@ def _tokens(timed: Iterable[_Timed]) -> Iterator[_Timed]:
 def _split(part: _Timed) -> Iterator[_Timed]:
     texts: list[tuple[str, bool]] = []
     for word in part.text.split(" "):
-        tokens = _CUT_WIDE.findall(word) if any(map(is_wide, word)) else [word]
+        tokens = _cut_wide().findall(word) if any(map(is_wide, word)) else [word]
         texts += [(token, False) for token in tokens[:-1]]
         texts.append((tokens[-1], True))
     texts[-1] = (texts[-1][0], part.spaced)
@@ -240,8 +241,11 @@ def _split(part: _Timed) -> Iterator[_Timed]:
         yield _Timed(text, spaced, start_s, part.start_s + length_s * passed / total)
 
 
-#: A wide character with the closing punctuation that may not begin a line, or anything else up to the next one.
-_CUT_WIDE = re.compile(rf"[⺀-鿿가-힯豈-﫿＀-｠𠀀-𯿿][{_CLOSING}]*|[^⺀-鿿가-힯豈-﫿＀-｠𠀀-𯿿]+")
+@cache
+def _cut_wide() -> re.Pattern[str]:
+    """A wide character with the closing punctuation that may not begin a line, or anything else up to the next one."""
+    wide = "⺀-鿿가-힯豈-﫿＀-｠𠀀-𯿿"
+    return re.compile(rf"[{wide}][{_CLOSING}]*|[^{wide}]+")
 
 
 def _times(timed: Sequence[_Timed], segment: Segment) -> tuple[list[int], list[int]]:
