@@ -92,7 +92,7 @@ def command(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
     name: Annotated[str | None, typer.Argument(help="Which bench; without it, they are listed.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Each thing once and on less audio.")] = False,
     full: Annotated[bool, typer.Option("--full", help="asr: every row on ten minutes: about 25 min.")] = False,
-    goals: Annotated[bool, typer.Option("--goals", help="asr: only the goals, on ten minutes: about 11 min.")] = False,
+    goals: Annotated[bool, typer.Option("--goals", help="asr: only the goals, on ten minutes: about 18 min.")] = False,
     hour: Annotated[bool, typer.Option("--hour", help="asr: an hour of audio too, once.")] = False,
     quality: Annotated[bool, typer.Option("--quality", help="asr: errors, loops and silence instead.")] = False,
     ideas: Annotated[bool, typer.Option("--ideas", help="asr: what each idea gained, instead.")] = False,

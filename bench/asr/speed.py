@@ -72,11 +72,12 @@ def entries_for(scope: Scope, recordings: Recordings) -> list[Entry]:
 
 
 def _goals(recordings: Recordings) -> list[Entry]:
-    """What the goals speak of and no more, so that ten minutes of audio are affordable three times."""
+    """What the goals speak of and no more, so that ten minutes of audio are affordable five times."""
     whole, clip = recordings.whole, recordings.piece(CLIP_S)
-    pairs = [Entry(contestant, whole, 3, timed=timed) for timed in (False, True) for contestant in (OURS, INSTALLED)]
-    beams = [Entry(contestant, whole, 3, beam=5) for contestant in (OURS, INSTALLED)]
-    return [*pairs, *beams, Entry(SEQUENTIAL, whole, 3), Entry(OURS, clip, 5), Entry(SEQUENTIAL, clip, 5)]
+    pairs = [Entry(contestant, whole, 5, timed=timed) for timed in (False, True) for contestant in (OURS, INSTALLED)]
+    beams = [Entry(contestant, whole, 5, beam=5) for contestant in (OURS, INSTALLED)]
+    sequential = [Entry(SEQUENTIAL, whole, 5), Entry(FALLING_BACK, whole, 1)]
+    return [*pairs, *beams, *sequential, Entry(OURS, clip, 5), Entry(SEQUENTIAL, clip, 5)]
 
 
 def _processes(recordings: Recordings, slow: Any, scope: Scope) -> list[Entry]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,26 @@ def test_a_goal_that_is_missed_is_said_to_be() -> None:
     assert any("peak" in name and "1600 MB" in name for name in seen)
     assert any("clip" in name and "seen 0.50 s" in name for name in seen)
     assert any("model load" in name and "seen 1.20 s" in name for name in seen)
+
+
+def test_a_goal_is_judged_where_both_ran_most_often() -> None:
+    hour = replace(LONG, path=Path("hour.flac"), duration_s=3600.0)
+    results: Results = {
+        Entry(OURS, LONG, 2): outcomes(10, 10),
+        Entry(INSTALLED, LONG, 2): outcomes(20, 20),
+        Entry(OURS, hour, 1): outcomes(10),
+        Entry(INSTALLED, hour, 1): outcomes(90),
+    }
+    (speed,) = [name for name in verdicts(results) if "text only" in name]
+    assert "seen 2.00×" in speed
+
+
+def test_a_ratio_of_a_short_piece_is_told_but_not_judged() -> None:
+    short = replace(LONG, duration_s=100.0)
+    seen = verdicts({Entry(OURS, short, 1): outcomes(10), Entry(INSTALLED, short, 1): outcomes(15)})
+    (speed,) = [name for name in seen if "text only" in name]
+    assert "seen 1.50×" in speed
+    assert seen[speed] not in ("yes", "NO")
 
 
 def test_a_row_of_few_runs_says_so() -> None:
