@@ -71,7 +71,7 @@ def part(results: Results, loads: Sequence[float]) -> Part:
 def _ratio(goal: Goal, results: Results) -> Verdict | None:
     """Round by round, on one recording."""
     pair = _pair(goal.theirs, (False, goal.beam, goal.timed), results)
-    if pair is None:
+    if pair is None or pair[0].recording.duration_s <= CLIP_LONGEST_S:
         return None
     seen = [theirs / ours for ours, theirs in _in_same_rounds(*pair, results)]
     name = f"{goal.name}, {duration(pair[0].recording.duration_s)}"
