@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from avskrift import formats
@@ -73,9 +74,12 @@ class ResultStore:
 
 
 def _look(job: Job) -> formats.RenderOptions:
-    """As the job asked; named as the results are, so that a manifest finds the subtitles beside it."""
+    """As the job asked; named as the results, so that a manifest finds its subtitles, and titled as the upload."""
     return formats.RenderOptions(
-        rules=rules_for(job.options.preset), highlight_words=job.options.highlight_words, name=RESULT_NAME
+        rules=rules_for(job.options.preset),
+        highlight_words=job.options.highlight_words,
+        name=RESULT_NAME,
+        title=PurePosixPath(job.key).stem,
     )
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from avskrift.errors import BadOptions
 from avskrift.formats import tidy
 from avskrift.formats.cues import Cue, build_cues, to_ms
+from avskrift.formats.plain_text import plain
 from avskrift.formats.presets import PRESETS, CueRules
 from avskrift.languages import language_tag
 from avskrift.transcript import Transcript
@@ -30,7 +31,9 @@ class RenderOptions:
     media_url: str | None = None
     """Where the recording lies: the page seeks in it, the manifest plays it."""
     name: str = "transcript"
-    """Of the recording, without its ending: titles, and the files that a manifest refers to."""
+    """Of the files, without their endings: what a manifest refers to."""
+    title: str | None = None
+    """What documents are called; None for their name."""
     media_bitrate: int | None = None
     """Of the recording in bits per second, for the manifest."""
 
@@ -45,6 +48,11 @@ class Rendition:
 
     transcript: Transcript
     options: RenderOptions = field(default_factory=RenderOptions)
+
+    @property
+    def title(self) -> str:
+        """One clean line; empty where nobody named it."""
+        return plain(self.options.name if self.options.title is None else self.options.title)
 
     @cached_property
     def cues(self) -> list[Cue]:

@@ -42,7 +42,7 @@ def test_every_format_has_a_key_and_a_kind_of_its_own(stage: Stage) -> None:
     for name, key in keys.items():
         stored = stage.deployment.s3.get_object(Bucket=stage.deployment.bucket, Key=key)
         assert stored["ContentType"] == FORMATS[name].content_type
-        assert stored["Body"].read() == write(TRANSCRIPT, name), name
+        assert stored["Body"].read() == write(TRANSCRIPT, name, RenderOptions(title="a")), name
 
 
 def test_subtitles_look_as_the_job_asked(stage: Stage) -> None:
@@ -51,6 +51,12 @@ def test_subtitles_look_as_the_job_asked(stage: Stage) -> None:
     look = RenderOptions(rules=rules_for("easy"), highlight_words=True)
     assert stage.read(ended.result["keys"]["srt"]) == write(TRANSCRIPT, "srt", look).decode()
     assert ended.to_dict()["options"]["preset"] == "easy"
+
+
+def test_documents_are_titled_as_the_upload(stage: Stage) -> None:
+    ended = finished(stage, formats="html")
+    assert ended.result
+    assert "<title>a</title>" in stage.read(ended.result["keys"]["html"])
 
 
 def test_a_preset_that_went_away_fails_the_job_with_those_there_are(stage: Stage) -> None:

@@ -9,7 +9,6 @@ from avskrift.formats.cues import Cue, Fragment
 from avskrift.formats.format import Format
 from avskrift.formats.highlight import Span, spoken_spans
 from avskrift.formats.overrides import without_overrides
-from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
 
 _WIDTH_PX, _HEIGHT_PX = 1920, 1080
@@ -82,7 +81,7 @@ def _clock(cs: int) -> str:
 
 def _script_info(rendition: Rendition) -> dict[str, str]:
     return {
-        "Title": plain(rendition.options.name),
+        "Title": rendition.title,
         "PlayResX": str(_WIDTH_PX),
         "PlayResY": str(_HEIGHT_PX),
         "WrapStyle": "0",

@@ -6,19 +6,18 @@ since ten hours of it would take python-docx alone many seconds.
 
 from __future__ import annotations
 
+import html
 import io
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape, quoteattr
 
 from avskrift.formats import docx_styles
 from avskrift.formats.format import Format
 from avskrift.formats.labels import Labels, facts_of, is_machine_made, labels_for, notes_of
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
-from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import clock_s
 from avskrift.languages import language_tag
@@ -73,7 +72,7 @@ def _add_facts(document: Document, facts: Sequence[tuple[str, str]]) -> None:
 
 
 def _title(rendition: Rendition, labels: Labels) -> str:
-    return plain(rendition.options.name) or labels.transcript
+    return rendition.title or labels.transcript
 
 
 def _add_speech(document: Document, rendition: Rendition, labels: Labels) -> None:
@@ -119,12 +118,12 @@ def _paragraph(style: str, runs: Iterable[str], *, right_to_left: bool) -> str:
 def _run(text: str, language: str | None = None, right_to_left: bool = False) -> str:
     properties = "<w:rtl/>" if right_to_left else ""
     if language:
-        properties += f"<w:lang w:val={quoteattr(docx_styles.locale_of(language))}/>"
+        properties += f'<w:lang w:val="{html.escape(docx_styles.locale_of(language))}"/>'
     return f"<w:r>{f'<w:rPr>{properties}</w:rPr>' if properties else ''}{_text(text)}</w:r>"
 
 
 def _text(text: str) -> str:
-    return f'<w:t xml:space="preserve">{escape(text)}</w:t>'
+    return f'<w:t xml:space="preserve">{html.escape(text, quote=False)}</w:t>'
 
 
 def _reads_from_right(text: str) -> bool:

@@ -18,7 +18,6 @@ from avskrift.formats.labels import facts_of, is_machine_made, labels_for, notes
 from avskrift.formats.media_url import checked_media_url
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
 from avskrift.formats.pieces import to_ms
-from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import clock_s, tidy_words
 from avskrift.languages import language_tag
@@ -62,7 +61,7 @@ def render(rendition: Rendition) -> str:
     environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
     template = environment.from_string((_PAGE / "page.html").read_text())
     return template.render(
-        title=plain(rendition.options.name) or labels.transcript,
+        title=rendition.title or labels.transcript,
         labels=labels,
         language=rendition.language,
         facts=facts_of(rendition, labels),

@@ -30,7 +30,7 @@ def render(rendition: Rendition) -> bytes:
     Raises ``BadOptions`` for a ``media_url`` that is none.
     """
     name = plain(rendition.options.name)
-    root = ElementTree.Element("smil", {"title": name})
+    root = ElementTree.Element("smil", {"title": rendition.title})
     ElementTree.SubElement(root, "head")
     switch = ElementTree.SubElement(ElementTree.SubElement(root, "body"), "switch")
     bitrate = str(rendition.options.media_bitrate or NOMINAL_BITRATE)
