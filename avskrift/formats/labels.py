@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import clock_s, probability
+from avskrift.formats.tidy import clock_s, finite
 from avskrift.languages import LANGUAGE_NAMES
 from avskrift.transcript import UNKNOWN_MODEL, Transcript
 
@@ -117,7 +117,7 @@ def facts_of(rendition: Rendition, labels: Labels) -> list[tuple[str, str]]:
     speakers = dict.fromkeys(name for name in rendition.speaker_names.values() if name)
     estimated = transcript.engine.get("times") == "estimated"
     facts = [
-        (labels.length, clock_s(max(0.0, probability(transcript.duration_s) or 0.0))),
+        (labels.length, clock_s(max(0.0, finite(transcript.duration_s) or 0.0))),
         (labels.language, _language_name(transcript.language, labels)),
         (labels.speakers, ", ".join(speakers)),
         (labels.words, f"{transcript.word_count:,}".replace(",", "\u00a0" if labels is SWEDISH else ",")),

@@ -30,7 +30,7 @@ def tidy_words(segment: Segment) -> list[Word]:
         text = plain(word.text)
         if text:
             start_s = _seconds(word.start_s, segment.start_s)
-            words.append(Word(start_s, max(start_s, _seconds(word.end_s, start_s)), text, probability(word.confidence)))
+            words.append(Word(start_s, max(start_s, _seconds(word.end_s, start_s)), text, finite(word.confidence)))
     return words
 
 
@@ -49,15 +49,15 @@ def clock_s(seconds: float) -> str:
     return clock(to_ms(seconds), ".").partition(".")[0]
 
 
-def probability(value: float | None) -> float | None:
-    """As it is; None for what is no number."""
+def finite(value: float | None) -> float | None:
+    """As it is; None for what is no number, as times and probabilities of other programs may be."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def _tidy(segment: Segment) -> Segment:
     start_s = _seconds(segment.start_s, 0.0)
     end_s = max(start_s, _seconds(segment.end_s, start_s))
-    text, confidence = plain(segment.text), probability(segment.confidence)
+    text, confidence = plain(segment.text), finite(segment.confidence)
     return replace(segment, start_s=start_s, end_s=end_s, text=text, confidence=confidence)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from avskrift import json_text
 from avskrift.formats.format import Format
 from avskrift.formats.rendition import Rendition
-from avskrift.formats.tidy import probability, tidy_segments, tidy_words
+from avskrift.formats.tidy import finite, tidy_segments, tidy_words
 from avskrift.languages import LANGUAGE_NAMES
 from avskrift.transcript import Segment, Transcript
 
@@ -31,7 +31,7 @@ def render(rendition: Rendition) -> str:
     answer: dict[str, Any] = {
         "task": transcript.engine.get("task", "transcribe"),
         "language": LANGUAGE_NAMES.get(transcript.language or "", transcript.language or ""),
-        "duration": _seconds(probability(transcript.duration_s) or 0.0),
+        "duration": _seconds(finite(transcript.duration_s) or 0.0),
         "text": " ".join(segment.text for segment in segments),
         "segments": [_segment(number, segment, chunks) for number, segment in enumerate(segments)],
     }
@@ -73,7 +73,7 @@ def _measured(chunk: Mapping[str, Any], name: str) -> float | None:
     """What the attempt that was taken measured, where the audit tells attempts."""
     for attempt in _objects(chunk.get("attempts")):
         if attempt.get("how") == chunk.get("chosen"):
-            return probability(attempt.get(name))
+            return finite(attempt.get(name))
     return None
 
 
