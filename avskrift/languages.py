@@ -41,6 +41,11 @@ def language_tag(code: str | None) -> str | None:
     return _ISO_639.get(code, code) if code and _LANGUAGE_TAG.fullmatch(code) else None
 
 
+def primary_language(tag: str | None) -> str:
+    """The language of a tag by itself, as tables have it: ``sv`` of ``sv-SE`` and of ``SV``; empty for none."""
+    return (tag or "").lower().partition("-")[0]
+
+
 #: Three letters (ISO 639-2/T) for two, where a system wants those.
 ISO_639_2: dict[str, str] = dict(
     pair.split(":")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import clock_s, finite
-from avskrift.languages import LANGUAGE_NAMES
+from avskrift.languages import LANGUAGE_NAMES, primary_language
 from avskrift.transcript import UNKNOWN_MODEL, Transcript
 
 
@@ -108,7 +108,7 @@ _IN_SWEDISH = {
 
 def labels_for(rendition: Rendition) -> Labels:
     """By the language of the text."""
-    return SWEDISH if rendition.language == "sv" else ENGLISH
+    return SWEDISH if primary_language(rendition.language) == "sv" else ENGLISH
 
 
 def facts_of(rendition: Rendition, labels: Labels) -> list[tuple[str, str]]:
@@ -140,5 +140,6 @@ def is_machine_made(transcript: Transcript) -> bool:
 def _language_name(code: str | None, labels: Labels) -> str:
     if not code:
         return ""
-    in_swedish = _IN_SWEDISH.get(code) if labels is SWEDISH else None
-    return (in_swedish or LANGUAGE_NAMES.get(code, plain(code))).capitalize()
+    primary = primary_language(code)
+    in_swedish = _IN_SWEDISH.get(primary) if labels is SWEDISH else None
+    return (in_swedish or LANGUAGE_NAMES.get(primary, plain(code))).capitalize()

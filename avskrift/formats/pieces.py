@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from avskrift.formats.plain_text import is_wide, plain
+from avskrift.languages import primary_language
 from avskrift.transcript import Segment, Transcript
 
 #: How far words may lie outside their segment before they are taken for misplaced.
@@ -179,7 +180,7 @@ def _language(segment: Segment, transcript: Transcript) -> str:
     """Of the text: a translation is English whatever is spoken."""
     if transcript.engine.get("task") == "translate":
         return "en"
-    return (segment.language or transcript.language or "").lower().partition("-")[0]
+    return primary_language(segment.language or transcript.language)
 
 
 def _timed(segment: Segment) -> list[_Timed]:

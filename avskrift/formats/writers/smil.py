@@ -16,7 +16,7 @@ from avskrift.formats.format import Format
 from avskrift.formats.media_url import checked_media_url
 from avskrift.formats.plain_text import plain
 from avskrift.formats.rendition import Rendition
-from avskrift.languages import ISO_639_2
+from avskrift.languages import ISO_639_2, primary_language
 
 #: Where the recording's own is not known. Wowza wants one for each rendition, to choose among several; here is but one.
 NOMINAL_BITRATE = 1_000_000
@@ -37,7 +37,7 @@ def render(rendition: Rendition) -> bytes:
     ElementTree.SubElement(switch, "video", {"src": _source(rendition), "system-bitrate": bitrate})
     captions = {"src": f"{name}.ttml"}
     if rendition.language:
-        primary = rendition.language.partition("-")[0]
+        primary = primary_language(rendition.language)
         captions["system-language"] = ISO_639_2.get(primary, primary)
     track = ElementTree.SubElement(switch, "textstream", captions)
     ElementTree.SubElement(track, "param", {"name": "isWowzaCaptionStream", "value": "true", "valuetype": "data"})
