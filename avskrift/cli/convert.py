@@ -13,7 +13,15 @@ import typer
 
 from avskrift.cli import output_options as output
 from avskrift.cli.output_options import LOOK, OUTPUT
-from avskrift.cli.outputs import files_to_write, options_of, say_path, shown, written
+from avskrift.cli.outputs import (
+    files_to_write,
+    options_of,
+    require_one_for,
+    say_missing_captions,
+    say_path,
+    shown,
+    written,
+)
 from avskrift.cli.terminal import as_usage_error, complain, err
 from avskrift.errors import AvskriftError, BadOptions
 from avskrift.formats import FORMATS, RenderOptions, check_formats, write
@@ -113,6 +121,7 @@ def convert(
         _require_possible(inputs, request, output_dir)
         found = [] if STDIN in inputs else find_transcripts([Path(name) for name in inputs], output_dir)
         planned = plan_outputs(found, wanted)
+        require_one_for(options.media_url, planned)
     if planned:
         _convert_all(planned, request)
     else:
@@ -188,6 +197,7 @@ def _convert_one(plan: PlannedOutput, files: dict[str, Path], request: Request) 
     finally:  # said when the bar is gone: both may be on one terminal
         for file in paths:
             say_path(file, request.quiet)
+    say_missing_captions(plan, files, request.quiet)
     return _report(transcript, shown(path), request) if request.check else 0
 
 
@@ -203,7 +213,9 @@ def _read(path: Path, request: Request) -> Transcript:
 
 def _lacking(transcript: Transcript, request: Request) -> list[str]:
     wordless = sum(bool(segment.text.strip()) and not segment.words for segment in transcript.segments)
-    timed = request.check or any(FORMATS[name].needs_word_times for name in request.formats)
+    timed = (
+        request.check or request.options.timestamps or any(FORMATS[name].needs_word_times for name in request.formats)
+    )
     if not wordless or not timed:
         return []
     return [f"{wordless:,} of {len(transcript.segments):,} segments have no words: times within them are estimated."]

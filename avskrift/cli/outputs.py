@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from avskrift.cli.terminal import err
-from avskrift.formats import RenderOptions, write_all
+from avskrift.errors import BadOptions
+from avskrift.formats import FORMATS, RenderOptions, write_all
 from avskrift.formats.files import PlannedOutput, write_file
 from avskrift.transcript import Transcript
 
@@ -24,6 +25,14 @@ def files_to_write(plan: PlannedOutput, *, force: bool, quiet: bool) -> dict[str
     return {name: file for name, file in plan.files.items() if name not in kept}
 
 
+def require_one_for(media_url: str | None, planned: Sequence[PlannedOutput]) -> None:
+    """One address is that of one recording: raises ``BadOptions`` where several would play it."""
+    if media_url is not None and len(planned) > 1:
+        raise BadOptions(
+            f"--media-url is the address of one recording, and there are {len(planned)}: do one after the other."
+        )
+
+
 def options_of(plan: PlannedOutput, options: RenderOptions, media_url: str | None = None) -> RenderOptions:
     """With what differs from recording to recording: its name, and where it lies unless that was asked for."""
     return replace(options, name=plan.name, media_url=options.media_url or media_url)
@@ -34,6 +43,17 @@ def written(transcript: Transcript, files: dict[str, Path], options: RenderOptio
     for name, content in write_all(transcript, files, options):
         write_file(files[name], content)
         yield files[name]
+
+
+def say_missing_captions(plan: PlannedOutput, files: Collection[str], quiet: bool) -> None:
+    """A manifest refers to captions beside it; else only a player would say that there are none."""
+    captions = plan.recording.output_folder / f"{plan.name}.{FORMATS['ttml'].extension}"
+    if "smil" in files and not quiet and not captions.exists():
+        manifest = shown(plan.files["smil"])
+        err.print(
+            f"{manifest} shows the captions of {shown(captions)}, which is not beside it: add --format ttml.",
+            style="yellow",
+        )
 
 
 def say_path(path: Path, quiet: bool) -> None:

@@ -17,7 +17,15 @@ from avskrift.asr.engine import Engine, EngineConfig, EngineInfo, Progress, Tran
 from avskrift.asr.glossary import read_glossary
 from avskrift.cli import output_options as output
 from avskrift.cli import transcribe_options as cli
-from avskrift.cli.outputs import files_to_write, options_of, say_path, shown, written
+from avskrift.cli.outputs import (
+    files_to_write,
+    options_of,
+    require_one_for,
+    say_missing_captions,
+    say_path,
+    shown,
+    written,
+)
 from avskrift.cli.terminal import as_usage_error, complain, err
 from avskrift.clip import parse_clip
 from avskrift.errors import AvskriftError, BadOptions
@@ -128,7 +136,7 @@ def transcribe(
             home_language=home_language,
             task=task,
             beam_size=beam_size,
-            words=words or any(FORMATS[name].needs_word_times for name in wanted),
+            words=words or timestamps or any(FORMATS[name].needs_word_times for name in wanted),
             prompt=prompt,
             hotwords=hotwords,
             glossary=read_glossary(glossary) if glossary else (),
@@ -153,6 +161,7 @@ def transcribe(
     else:
         with as_usage_error():
             planned = plan_outputs(find_recordings([Path(name) for name in inputs], output_dir), wanted)
+            require_one_for(render.media_url, planned)
         _transcribe_all(planned, request, open_engine)
 
 
@@ -206,6 +215,7 @@ def _transcribe_all(planned: list[PlannedOutput], request: Request, open_engine:
                 options = options_of(plan, request.render, plan.media_url)
                 for path in written(_transcript(result), files, options):
                     say_path(path, request.quiet)
+                say_missing_captions(plan, files, request.quiet)
             except AvskriftError as error:
                 complain(error)
                 failed += 1

@@ -135,6 +135,26 @@ def test_that_times_are_estimated_is_said_where_subtitles_are_made(talk: Path) -
     talk.write_text(replace(TRANSCRIPT, segments=segments).to_json())
     assert "3 of 3 segments have no words" in run(talk, "--format", "srt").stderr
     assert run(talk, "--format", "txt").stderr == ""
+    assert "3 of 3 segments have no words" in run(talk, "--format", "txt", "--timestamps", "--force").stderr
+
+
+def test_one_address_is_not_that_of_several_recordings(talk: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_bytes(talk.read_bytes())
+    done = run(talk, other, "--format", "html", "--media-url", "film.mp4")
+    assert done.exit_code == 2
+    assert "one recording, and there are 2" in " ".join(done.stderr.replace("│", " ").split())
+    assert not list(tmp_path.glob("*.html"))
+    assert run(talk, talk, "--format", "html", "--media-url", "film.mp4").exit_code == 0
+
+
+def test_a_manifest_without_its_captions_is_said(talk: Path) -> None:
+    alone = run(talk, "--format", "smil")
+    assert alone.exit_code == 0
+    assert "talk å.ttml, which is not beside it: add --format ttml" in alone.stderr
+    assert run(talk, "--format", "smil", "--force", "--quiet").stderr == ""
+    assert run(talk, "--format", "smil", "--format", "ttml", "--force").stderr == ""
+    assert run(talk, "--format", "smil", "--force").stderr == ""
 
 
 @pytest.mark.parametrize("first", ["srt", "vtt"])

@@ -272,6 +272,24 @@ def test_a_page_beside_the_recording_plays_it(engines: Engines, talk: Path, tmp_
     assert "talk%20%C3%A5.ogg" not in (tmp_path / "out" / "talk å.html").read_text()
 
 
+def test_one_address_is_not_that_of_several_recordings(engines: Engines, talk: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.ogg").write_bytes(b"sound")
+    done = run(tmp_path, "--model", "base", "--format", "html", "--media-url", "talk.ogg")
+    assert done.exit_code == 2
+    assert "one recording, and there are 2" in " ".join(done.stderr.replace("│", " ").split())
+    assert engines.asked == engines.configs == []
+
+
+def test_a_manifest_without_its_captions_is_said(engines: Engines, talk: Path) -> None:
+    assert "talk å.ttml, which is not beside it" in run(talk, "--model", "base", "--format", "smil").stderr
+
+
+def test_words_are_aligned_for_the_times_of_paragraphs(engines: Engines, talk: Path) -> None:
+    assert run(talk, "--model", "base", "--format", "txt").exit_code == 0
+    assert run(talk, "--model", "base", "--format", "txt", "--timestamps", "--force").exit_code == 0
+    assert [asked.words for asked in engines.asked] == [False, True]
+
+
 def test_options_left_out_are_the_engines_defaults(engines: Engines, talk: Path) -> None:
     assert run(talk, "--model", "base").exit_code == 0
     assert engines.asked == [TranscribeOptions()]
