@@ -84,6 +84,21 @@ segments = st.builds(
     st.sampled_from([None, None, "en", "ar", '"><x']),
     probabilities,
 )
+#: As a file may hold it: fields of any kind in the places where the engine's own stand.
+numbers = times_s | st.sampled_from([None, True, "x", -(10**400), 10**400, [0.5], {}])
+attempts = st.fixed_dictionaries(
+    {"how": st.sampled_from(["first", "beam", None, []])},
+    optional={"log_probability": numbers, "no_speech_probability": numbers},
+)
+chunks = st.fixed_dictionaries(
+    {},
+    optional={
+        "start_s": numbers,
+        "attempts": st.lists(attempts | numbers, max_size=3) | numbers,
+        "chosen": st.sampled_from(["first", "beam", None, []]),
+    },
+)
+audits = st.just({}) | st.fixed_dictionaries({"chunks": st.lists(chunks | numbers, max_size=4) | numbers})
 transcripts = st.builds(
     Transcript,
     language=st.sampled_from([None, "sv", "ar", 'x" onload="alert(1)', ""]),
@@ -96,3 +111,4 @@ transcripts = st.builds(
     engine=st.sampled_from([{}, {"name": "avskrift", "times": "estimated", "task": "translate", "beam": math.nan}]),
     warnings=st.lists(texts, max_size=2).map(tuple),
 )
+audited = st.builds(lambda transcript, audit: replace(transcript, audit=audit), transcripts, audits)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from avskrift import formats
 from avskrift.transcript import Transcript
-from tests.formats.documents import INTERVIEW, SILENCE, transcripts
+from tests.formats.documents import INTERVIEW, SILENCE, audited
 
 #: Required of a transcription and of its segments by https://github.com/openai/openai-openapi.
 ANSWER = {"language", "duration", "text"}
@@ -79,7 +79,7 @@ def test_silence_is_an_answer_without_segments() -> None:
 
 
 @settings(max_examples=50)
-@given(transcripts)
+@given(audited)
 def test_segments_joined_are_the_text(transcript: Transcript) -> None:
     answer = written(transcript)
     assert "".join(segment["text"] for segment in answer["segments"]).strip() == answer["text"]
@@ -91,3 +91,11 @@ def test_segments_joined_are_the_text(transcript: Transcript) -> None:
 def test_an_audit_that_is_none_of_ours_is_left_alone(chunks: Any) -> None:
     answer = written(replace(INTERVIEW, audit={"chunks": chunks}))
     assert {segment["avg_logprob"] for segment in answer["segments"]} == {None}
+
+
+@pytest.mark.parametrize("value", ["x", 10**400, [0.5], None, float("nan")])
+def test_what_is_no_number_was_not_measured(value: Any) -> None:
+    attempt = {"how": "first", "log_probability": value, "no_speech_probability": value}
+    chunk = {"start_s": 0.0, "attempts": [attempt], "chosen": "first"}
+    segment, *_ = written(replace(INTERVIEW, audit={"chunks": [{"start_s": value}, chunk]}))["segments"]
+    assert (segment["avg_logprob"], segment["no_speech_prob"], segment["seek"]) == (None, None, 0)

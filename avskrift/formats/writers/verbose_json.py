@@ -47,7 +47,7 @@ def _segment(number: int, segment: Segment, chunks: _Chunks) -> dict[str, Any]:
     chunk = chunks.at(segment.start_s)
     return {
         "id": number,
-        "seek": int(chunk.get("start_s", segment.start_s) * _FRAMES_PER_S),
+        "seek": int(_began_s(chunk, segment) * _FRAMES_PER_S),
         "start": _seconds(segment.start_s),
         "end": _seconds(segment.end_s),
         "text": f" {segment.text}",
@@ -57,6 +57,11 @@ def _segment(number: int, segment: Segment, chunks: _Chunks) -> dict[str, Any]:
         "compression_ratio": _compression(segment.text),
         "no_speech_prob": _measured(chunk, "no_speech_probability"),
     }
+
+
+def _began_s(chunk: Mapping[str, Any], segment: Segment) -> float:
+    """When the chunk began in which this was decoded, as far as that can be."""
+    return max(0.0, min(chunk.get("start_s", segment.start_s), segment.start_s))
 
 
 def _seconds(value: float) -> float:
@@ -73,12 +78,19 @@ def _measured(chunk: Mapping[str, Any], name: str) -> float | None:
     """What the attempt that was taken measured, where the audit tells attempts."""
     for attempt in _objects(chunk.get("attempts")):
         if attempt.get("how") == chunk.get("chosen"):
-            return finite(attempt.get(name))
+            return _number(attempt.get(name))
     return None
 
 
+def _number(value: Any) -> float | None:
+    """Of an audit that may have come from a file, where anything can be: None for what is no number."""
+    try:
+        return finite(float(value)) if isinstance(value, float | int) else None
+    except OverflowError:  # a whole number beyond all floats
+        return None
+
+
 def _objects(value: Any) -> list[dict[str, Any]]:
-    """An audit may have come from a file, where anything can be."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -94,7 +106,7 @@ class _Chunks:
     @classmethod
     def of(cls, transcript: Transcript) -> _Chunks:
         chunks = _objects(transcript.audit.get("chunks"))
-        told = [chunk for chunk in chunks if isinstance(chunk.get("start_s"), float | int)]
+        told = [chunk for chunk in chunks if _number(chunk.get("start_s")) is not None]
         entries = sorted(told, key=lambda chunk: chunk["start_s"])
         sampled_never = transcript.engine.get("name") == "avskrift"
         return cls([entry["start_s"] for entry in entries], entries, 0.0 if sampled_never else None)
