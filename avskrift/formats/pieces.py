@@ -267,7 +267,7 @@ def _times(timed: Sequence[_Timed], segment: Segment) -> tuple[list[int], list[i
 
 def _bounds(segment: Segment) -> tuple[float, float]:
     if segment.end_s > segment.start_s and math.isfinite(segment.end_s - segment.start_s):
-        return segment.start_s - _MISPLACED_S, segment.end_s + _MISPLACED_S
+        return segment.start_s - _MISPLACED_S, min(segment.end_s + _MISPLACED_S, _LATEST_S)
     return 0.0, _LATEST_S
 
 

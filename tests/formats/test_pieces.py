@@ -103,6 +103,11 @@ def test_no_time_is_before_the_recording(seconds: float) -> None:
     assert to_ms(seconds) == 0
 
 
+def test_a_time_that_is_no_recordings_is_no_crash() -> None:
+    (piece,) = pieces(Segment(0.0, 1.8e305, "ord", (Word(0.0, 1.8e305, "ord"),)))
+    assert (piece.start_ms, piece.end_ms) == (0, 60_000)
+
+
 @given(st.lists(st.tuples(st.text("abcåäö.,!?-", min_size=1, max_size=8), st.integers(0, 900), st.integers(0, 900))))
 def test_the_short_way_and_the_long_way_come_to_the_same(said: list[tuple[str, int, int]]) -> None:
     words, at_s = [], 0.0
