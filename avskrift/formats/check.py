@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from avskrift.formats.cues import Cue, line_width, to_ms
+from avskrift.formats.dashes import begins_turn
 from avskrift.formats.plain_text import width
 from avskrift.formats.presets import CueRules
 
@@ -90,7 +91,7 @@ def _words(cue: Cue, _: Cue | None, rules: CueRules) -> Iterator[str]:
 
 
 def _balance(cue: Cue, _: Cue | None, __: CueRules) -> Iterator[str]:
-    if len(cue.lines) < 2 or len({line.speaker for line in cue.lines}) > 1:
+    if len(cue.lines) < 2 or len({line.speaker for line in cue.lines}) > 1 or begins_turn(cue.lines[-1].text):
         return
     if len(cue.lines[-1].text.split()) == 1 and len(cue.lines[-2].text.split()) > 1:
         yield "The last line is a lone word: move the line break."

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from avskrift.formats.dashes import DASHES, begins_turn
 from avskrift.formats.line_breaks import COMMA, HELD, NAME, UNMARKED_SENTENCE, break_cost
 from avskrift.formats.pieces import Piece
 from avskrift.formats.plain_text import width
@@ -113,7 +114,7 @@ class CueSearch:
         kept, sentences, turns = 0.0, 0, 0
         for position in range(1, count):
             left, right = pieces[position - 1], pieces[position]
-            turn = left.speaker != right.speaker
+            turn = left.speaker != right.speaker or _dash_begins_turn(pieces, position)
             pause_ms = right.start_ms - left.end_ms
             cost = 0.0 if turn or pause_ms >= SILENCE_MS else _break_between(left, right)
             if pause_ms > _HEARD_PAUSE_MS:
@@ -131,8 +132,8 @@ class CueSearch:
         line = self._rules.max_line_characters
         reach_ms = self._rules.max_cue_s * 1000 / 2
         most = max(1, (self._rules.max_words or end - begin) // 2)
-        columns, printed, starts, ends, breaks = (
-            self._columns, self._printed, self._starts, self._ends, self._line_breaks,
+        columns, printed, starts, ends, breaks, turns = (
+            self._columns, self._printed, self._starts, self._ends, self._line_breaks, self._turns,
         )  # fmt: skip
         places = [begin]
         last = begin
@@ -140,6 +141,7 @@ class CueSearch:
             crowded = len(places) >= _TRIED and columns[at] - columns[places[-_TRIED]] < line
             if (
                 (breaks[at] < HELD and not crowded)
+                or turns[at] != turns[at - 1]
                 or printed[at + 1] - columns[last] > line / 2
                 or ends[at] - starts[last] > reach_ms
                 or at - last >= most
@@ -210,7 +212,7 @@ class CueSearch:
     def _span(self, begin: int, end: int) -> Span:
         if self._turns[end - 1] != self._turns[begin]:
             _, cuts = self._lines(begin, end)
-            return Span(begin, end, cuts, dashes=True)
+            return Span(begin, end, cuts, dashes=self._two_named(begin, end))
         one_line = self._printed[end] - self._columns[begin] <= self._rules.max_line_characters
         return Span(begin, end, () if one_line else self._lines(begin, end)[1])
 
@@ -224,14 +226,19 @@ class CueSearch:
         return self._three_lines(begin, end)
 
     def _dialogue(self, begin: int, end: int) -> tuple[float, tuple[int, ...]]:
-        """A line for each of two speakers, with room for the dash, and nobody cut off."""
+        """A line for each of two speakers, with room for the dash unless the text has its own, and nobody cut off."""
         turn = bisect_right(self._turns, self._turns[begin], begin, end)
-        room = self._rules.max_line_characters - width(self._rules.dash)
+        named = self._two_named(begin, end)
+        room = self._rules.max_line_characters - (width(self._rules.dash) if named else 0)
         fits = self._width(begin, turn) <= room and self._width(turn, end) <= room
-        named = self._speakers[begin] is not None and self._speakers[end - 1] is not None
+        known = not named or (self._speakers[begin] is not None and self._speakers[end - 1] is not None)
         whole = max(self._line_breaks[begin], self._line_breaks[end]) <= UNMARKED_SENTENCE
-        possible = fits and named and whole and self._rules.max_lines > 1
-        return (_DASHES if possible else math.inf), (turn,)
+        possible = fits and known and whole and self._rules.max_lines > 1
+        return (math.inf if not possible else _DASHES if named else 0.0), (turn,)
+
+    def _two_named(self, begin: int, end: int) -> bool:
+        """Whether it is not only by a dash in the text that two are known to speak."""
+        return self._speakers[begin] != self._speakers[end - 1]
 
     def _two_lines(self, begin: int, end: int) -> tuple[float, tuple[int, ...]]:
         room = self._rules.max_line_characters if self._rules.max_lines > 1 else -1
@@ -272,6 +279,14 @@ class CueSearch:
 
     def _width(self, begin: int, end: int) -> int:
         return self._printed[end] - self._columns[begin]
+
+
+def _dash_begins_turn(pieces: Sequence[Piece], position: int) -> bool:
+    """Whether a segment begins there with a dash, as subtitles show that another speaks."""
+    piece = pieces[position]
+    if not pieces[position - 1].ends_segment or piece.text[0] not in DASHES:
+        return False
+    return begins_turn(piece.text if piece.ends_segment else f"{piece.text} {pieces[position + 1].text}")
 
 
 def _break_between(left: Piece, right: Piece) -> float:

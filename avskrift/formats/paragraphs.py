@@ -1,10 +1,11 @@
-"""Paragraphs for whoever reads: a new one after a long pause, where another speaks, and where it gets long."""
+"""Paragraphs for whoever reads: after a long pause, where another speaks (by name or dash), and where one is long."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from avskrift.formats.dashes import begins_turn
 from avskrift.formats.tidy import tidy_segments
 from avskrift.transcript import Segment, Transcript
 
@@ -53,6 +54,8 @@ def paragraphs_of(transcript: Transcript) -> Iterator[Paragraph]:
 
 def _starts_anew(previous: Segment, segment: Segment, length: int) -> bool:
     if segment.speaker != previous.speaker or segment.start_s - previous.end_s >= PARAGRAPH_PAUSE_S:
+        return True
+    if begins_turn(segment.text):
         return True
     ends_sentence = previous.text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
     return length >= LONG_CHARACTERS and (ends_sentence or length >= 2 * LONG_CHARACTERS)

@@ -59,6 +59,7 @@ def test_words_count_only_where_they_are_limited() -> None:
 
 def test_a_short_answer_of_another_speaker_is_no_lone_word() -> None:
     assert rules_missed(cue_of(0, 3000, "-Kommer du på fredag?", "-Ja.", speakers=("a", "b"))) == []
+    assert rules_missed(cue_of(0, 3000, "-Kommer du på fredag?", "-Ja.")) == []
 
 
 def test_limits_themselves_are_allowed() -> None:

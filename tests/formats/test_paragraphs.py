@@ -32,6 +32,16 @@ def test_another_speaker_begins_a_turn_and_a_pause_does_not() -> None:
     assert told == [("s1", True), ("s2", True), ("s2", False), ("s1", True)]
 
 
+def test_a_dash_begins_a_paragraph_where_nobody_is_named() -> None:
+    said = [
+        Segment(0.0, 1.0, "Kommer du?"),
+        Segment(1.0, 2.0, "-Ja."),
+        Segment(2.0, 3.0, "Bra. Det är"),
+        Segment(3.0, 4.0, "-5 ute."),
+    ]
+    assert texts_of(*said) == ["Kommer du?", "-Ja. Bra. Det är -5 ute."]
+
+
 def test_a_long_paragraph_ends_with_its_sentence() -> None:
     sentence = "a" * 300 + ". "
     segments = [Segment(n, n + 1, sentence + ("men" if n == 3 else "så.")) for n in range(10)]

@@ -142,8 +142,38 @@ def test_a_number_without_an_empty_line_above_is_text() -> None:
     assert texts(srt.read(two).transcript) == ["Vi är 7", "Då."]
 
 
-def test_lines_with_dashes_are_said_by_two() -> None:
-    assert texts(srt.read("1\n00:00:01,000 --> 00:00:02,000\n- Hej!\n- Tjena.\n").transcript) == ["- Hej!", "- Tjena."]
+@pytest.mark.parametrize(
+    ("lines", "said_by_each"),
+    [
+        ("- Hej!\n- Tjena.", ["- Hej!", "- Tjena."]),
+        ("Kommer du?\n-Ja.", ["Kommer du?", "-Ja."]),
+        ("–Nu går vi\nhem.\n–Inte än!", ["–Nu går vi hem.", "–Inte än!"]),
+        ("<i>-Hej!</i>\n<i>-Tjena.</i>", ["-Hej!", "-Tjena."]),
+        ("Det var\n-5 grader.", ["Det var -5 grader."]),
+        ("Vi gick\n– sa han – hem.", ["Vi gick – sa han – hem."]),
+        ("-Hej,\nsa hon.", ["-Hej, sa hon."]),
+    ],
+)
+def test_dashes_tell_two_speakers_apart(lines: str, said_by_each: list[str]) -> None:
+    assert texts(srt.read(f"1\n00:00:01,000 --> 00:00:03,000\n{lines}\n").transcript) == said_by_each
+    assert texts(vtt.read(f"WEBVTT\n\n00:01.000 --> 00:03.000\n{lines}\n").transcript) == said_by_each
+
+
+@pytest.mark.parametrize("name", ["srt", "vtt"])
+def test_a_dialogue_keeps_its_lines_on_the_way_through_a_file(name: str) -> None:
+    dialogue = (
+        "1\n00:00:01,000 --> 00:00:02,520\n-Kommer du?\n-Ja.\n\n"
+        "2\n00:00:02,600 --> 00:00:04,920\n- Nu går vi hem härifrån.\n- Inte än!\n\n"
+        "3\n00:00:05,000 --> 00:00:07,020\nVill du ha mer?\n-Nej.\n\n"
+        "4\n00:00:07,100 --> 00:00:09,000\nDet var -5 grader.\n\n"
+    )
+    there = written(srt.read(dialogue).transcript, name)
+    assert written(read_bytes(there.encode(), f"x.{name}").transcript, "srt") == dialogue
+
+
+def test_our_own_dialogue_comes_back_as_lines_that_keep_their_dashes() -> None:
+    again = srt.read(rendered(DIALOGUE, "srt", TALK)).transcript
+    assert written(again, "srt").split("\n\n")[0].endswith("\n- Hej!\n- Tjena.")
 
 
 def test_what_is_mended_is_said() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-_DASHES = ("-", "–", "—")
+from avskrift.formats.dashes import DASHES, begins_turn
+
+_SENTENCE_ENDS = (".", "!", "?", "…", "”", '"', "»")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Spoken:
 
     def drop_dash(self) -> None:
         """Without the dash by which lines of two speakers are told apart: where that is known, the next writer's."""
-        if not (self.words and self.words[0].startswith(_DASHES)):
+        if not (self.words and self.words[0].startswith(tuple(DASHES))):
             return
         self.words[0] = self.words[0][1:]
         self.words = [word for word in self.words if word]
@@ -73,3 +77,17 @@ class Spoken:
 
     def text(self) -> Text:
         return Text(tuple(self.words), self.speaker, tuple(self.marks), tuple(self.times_ms.items()))
+
+
+def turns(lines: Sequence[str]) -> list[tuple[int, int]]:
+    """From which to before which of a cue's lines each of its speakers has, where nobody is named.
+
+    Another speaks from a dash on, if the cue begins with one too or the line before has come to its end.
+    """
+    both = bool(lines) and begins_turn(lines[0])
+    begins = [
+        number
+        for number, line in enumerate(lines)
+        if number == 0 or (begins_turn(line) and (both or lines[number - 1].endswith(_SENTENCE_ENDS)))
+    ]
+    return list(pairwise([*begins, len(lines)]))

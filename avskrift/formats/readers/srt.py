@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from avskrift.errors import UnsupportedMedia
 from avskrift.formats.readers.reading import Reading
 from avskrift.formats.readers.repairs import Repairs
-from avskrift.formats.readers.spoken import Spoken, Text
+from avskrift.formats.readers.spoken import Spoken, Text, turns
 from avskrift.formats.readers.subtitles import ReadCue, reading, time_line
 
 _TAG = re.compile(r"</?(?:i|b|u|s|font|ruby|rt|span)\b[^<>]*>|\{\\[^{}]*\}|\{[A-Za-z]:[^{}]*\}", re.IGNORECASE)
-_DASHES = ("-", "–", "—")
 #: What our writer puts behind what is no markup.
 _PARTED = re.compile("(?<=[<\\\\])\u2060")
 
@@ -54,11 +53,10 @@ def _without_number(content: list[str]) -> list[str]:
 
 
 def _texts(content: list[str]) -> tuple[Text, ...]:
-    """One, or one for each line where all begin with a dash: those are said by two."""
-    texts = [text for text in map(_text, content) if text.words]
-    if len(texts) > 1 and all(text.words[0].startswith(_DASHES) for text in texts):
-        return tuple(texts)
-    return (_text("\n".join(content)),)
+    """One, or one for each who speaks where dashes tell them apart; none without words."""
+    said = [(line, " ".join(text.words)) for line, text in zip(content, map(_text, content), strict=True) if text.words]
+    lines = [line for line, _ in said]
+    return tuple(_text("\n".join(lines[begin:end])) for begin, end in turns([text for _, text in said]))
 
 
 def _text(markup: str) -> Text:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from avskrift.errors import UnsupportedMedia
 from avskrift.formats.readers.reading import Reading
 from avskrift.formats.readers.repairs import Repairs
-from avskrift.formats.readers.spoken import Spoken, Text
+from avskrift.formats.readers.spoken import Spoken, Text, turns
 from avskrift.formats.readers.subtitles import ReadCue, reading, stamp_ms, time_line
 
 _TAG = re.compile(r"<([^>]*)(?:>|$)")
@@ -70,12 +70,21 @@ def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _texts(markup: str, number: int) -> tuple[Text, ...]:
-    """What each voice says."""
+    """What each voice says; without voices, what dashes tell apart."""
     said_by = _joined([each for each in _voices(markup, number) if each.words])
+    if all(each.speaker is None for each in said_by):
+        return _texts_by_dash(markup, number)
     if len({each.speaker for each in said_by}) > 1:
         for each in said_by:
             each.drop_dash()
     return tuple(each.text() for each in said_by)
+
+
+def _texts_by_dash(markup: str, number: int) -> tuple[Text, ...]:
+    lines = markup.split("\n")
+    said = [" ".join(word for voice in _voices(line, number) for word in voice.words) for line in lines]
+    own = ("\n".join(lines[begin:end]) for begin, end in turns(said))
+    return tuple(each.text() for part in own for each in _joined(_voices(part, number)) if each.words)
 
 
 def _voices(markup: str, number: int) -> list[Spoken]:
