@@ -61,7 +61,8 @@ def _segment(number: int, segment: Segment, chunks: _Chunks) -> dict[str, Any]:
 
 def _began_s(chunk: Mapping[str, Any], segment: Segment) -> float:
     """When the chunk began in which this was decoded, as far as that can be."""
-    return max(0.0, min(chunk.get("start_s", segment.start_s), segment.start_s))
+    start_s: float = chunk.get("start_s", segment.start_s)
+    return max(0.0, min(start_s, segment.start_s))
 
 
 def _seconds(value: float) -> float:
