@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -36,6 +37,11 @@ def test_lines_break_as_in_swedish(tag: str) -> None:
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_manifest_names_swedish_by_three_letters(tag: str) -> None:
     assert b'system-language="swe"' in formats.write(tagged(tag), "smil")
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_verbose_json_names_swedish_in_english(tag: str) -> None:
+    assert json.loads(formats.write(tagged(tag), "verbose_json"))["language"] == "swedish"
 
 
 @pytest.mark.parametrize("tag", [None, ""])

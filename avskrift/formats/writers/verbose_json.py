@@ -16,7 +16,7 @@ from avskrift import json_text
 from avskrift.formats.format import Format
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import finite, tidy_segments, tidy_words
-from avskrift.languages import LANGUAGE_NAMES
+from avskrift.languages import LANGUAGE_NAMES, primary_language
 from avskrift.transcript import Segment, Transcript
 
 #: ``seek`` counts frames of 10 ms.
@@ -30,7 +30,7 @@ def render(rendition: Rendition) -> str:
     chunks = _Chunks.of(transcript)
     answer: dict[str, Any] = {
         "task": transcript.engine.get("task", "transcribe"),
-        "language": LANGUAGE_NAMES.get(transcript.language or "", transcript.language or ""),
+        "language": LANGUAGE_NAMES.get(primary_language(transcript.language), transcript.language or ""),
         "duration": _seconds(finite(transcript.duration_s) or 0.0),
         "text": " ".join(segment.text for segment in segments),
         "segments": [_segment(number, segment, chunks) for number, segment in enumerate(segments)],
