@@ -67,6 +67,11 @@ def to_ms(seconds: float) -> int:
     return round(min(max(seconds, 0.0), _LATEST_S) * 1000)
 
 
+def text_of(segment: Segment) -> str:
+    """What a segment says, as one clean line: its text, or that of its words where it has none."""
+    return plain(segment.text) or plain(" ".join(word.text for word in segment.words))
+
+
 def pieces_of(transcript: Transcript) -> list[Piece]:
     """Every word of the transcript, in the order in which it is to be read."""
     runs = _by_start(_run(segment, transcript) for segment in transcript.segments)
@@ -185,9 +190,8 @@ def _language(segment: Segment, transcript: Transcript) -> str:
 
 def _timed(segment: Segment) -> list[_Timed]:
     """The whole text, cut where words are known to lie in it."""
-    text = plain(segment.text)
+    text = text_of(segment)
     words = [(plain(word.text), word.start_s, word.end_s) for word in segment.words]
-    text = text or " ".join(word for word, _, _ in words if word)
     found: list[_Timed] = []
     position = 0
     for word, start_s, end_s in words:

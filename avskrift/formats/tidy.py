@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from avskrift.formats.cues import clock
-from avskrift.formats.pieces import to_ms
+from avskrift.formats.pieces import text_of, to_ms
 from avskrift.formats.plain_text import plain
 from avskrift.transcript import Segment, Transcript, Word
 
@@ -57,7 +57,7 @@ def finite(value: float | None) -> float | None:
 def _tidy(segment: Segment) -> Segment:
     start_s = _seconds(segment.start_s, 0.0)
     end_s = max(start_s, _seconds(segment.end_s, start_s))
-    text, confidence = plain(segment.text), finite(segment.confidence)
+    text, confidence = text_of(segment), finite(segment.confidence)
     return replace(segment, start_s=start_s, end_s=end_s, text=text, confidence=confidence)
 
 

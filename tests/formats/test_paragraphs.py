@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given, settings
 
 from avskrift.formats.paragraphs import LONG_CHARACTERS, PARAGRAPH_PAUSE_S, paragraphs_of
+from avskrift.formats.pieces import pieces_of
 from avskrift.formats.plain_text import plain
 from avskrift.formats.tidy import clock_s, tidy_segments, tidy_words
 from avskrift.transcript import Segment, Transcript, Word
@@ -93,8 +95,15 @@ def test_every_segment_is_in_one_paragraph_in_order(transcript: Transcript) -> N
 @settings(max_examples=50)
 @given(transcripts)
 def test_no_text_is_lost(transcript: Transcript) -> None:
-    expected = sorted(text for segment in transcript.segments if (text := plain(segment.text)))
+    said = [plain(each.text) or plain(" ".join(word.text for word in each.words)) for each in transcript.segments]
+    expected = sorted(filter(None, said))
     assert sorted(segment.text for segment in tidy_segments(transcript)) == expected
+
+
+def test_a_segment_without_text_says_its_words_wherever_it_is_shown() -> None:
+    emptied = replace(spoken("Hej på dig.", 1.0), text=" \n")
+    assert texts_of(emptied) == ["Hej på dig."]
+    assert [piece.text for piece in pieces_of(transcript_of(emptied))] == ["Hej", "på", "dig."]
 
 
 def test_spoken_words_keep_their_times() -> None:

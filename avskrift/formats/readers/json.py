@@ -10,6 +10,8 @@ import re
 from typing import Any
 
 from avskrift.errors import UnsupportedMedia
+from avskrift.formats.pieces import text_of
+from avskrift.formats.plain_text import plain
 from avskrift.formats.readers.mending import is_number, is_time, mended, span_of
 from avskrift.formats.readers.reading import Reading
 from avskrift.formats.readers.repairs import Repairs
@@ -120,9 +122,9 @@ def _segment(data: Any, place: int, repairs: Repairs) -> Segment:
         raise UnsupportedMedia(f"segments[{place}] is {_quoted(data)}, not an object with start_s, end_s and text.")
     words = _words(data.get("words"), repairs)
     text = data.get("text")
-    if text is None and words:
-        repairs.count("segment", "without text: taken from the words")
-        text = " ".join(word.text for word in words)
+    if words and (text is None or (isinstance(text, str) and not plain(text))):
+        text = text_of(Segment(0.0, 0.0, "", words))
+        repairs.count("segment", "without text: taken from the words", 1 if text else 0)
     if not isinstance(text, str):
         raise UnsupportedMedia(f"segments[{place}].text is {_quoted(text)}, not text.")
     start_s, end_s = _times(data, words, place, repairs)
@@ -207,10 +209,12 @@ def _speech_s(data: dict[str, Any], segments: tuple[Segment, ...]) -> float:
 def _speakers(data: list[Any], segments: tuple[Segment, ...], repairs: Repairs) -> tuple[Speaker, ...]:
     named: dict[str, Speaker] = {}
     for item in data:
-        if isinstance(item, dict) and isinstance(item.get("id"), str) and isinstance(item.get("name"), str):
-            named.setdefault(item["id"], Speaker(item["id"], item["name"]))
-        else:
+        if not (isinstance(item, dict) and isinstance(item.get("id"), str) and isinstance(item.get("name"), str)):
             repairs.count("speaker", "without an id and a name: left out")
+        elif item["id"] in named:
+            repairs.count("speaker", "with the id of another: left out, the first one's name was taken")
+        else:
+            named[item["id"]] = Speaker(item["id"], item["name"])
     spoken = dict.fromkeys(segment.speaker for segment in segments if segment.speaker)
     nameless = [speaker for speaker in spoken if speaker not in named]
     repairs.count("speaker", "of segments without a name: shown by the id", len(nameless))
