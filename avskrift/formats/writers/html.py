@@ -55,11 +55,11 @@ def render(rendition: Rendition) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    style, script = (_PAGE / "page.css").read_text(), (_PAGE / "page.js").read_text()
+    style, script, page = ((_PAGE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "page.html"))
     media_url = rendition.options.media_url
     labels = labels_for(rendition)
     environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
-    template = environment.from_string((_PAGE / "page.html").read_text())
+    template = environment.from_string(page)
     return template.render(
         title=rendition.title or labels.transcript,
         labels=labels,
