@@ -35,7 +35,7 @@ _WRITERS = (
 
 FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _WRITERS}
 
-__all__ = ["FORMATS", "Format", "RenderOptions", "check_formats", "unknown_formats", "write", "write_all"]
+__all__ = ["FORMATS", "Format", "RenderOptions", "check_formats", "write", "write_all"]
 
 
 def write(transcript: Transcript, name: str, options: RenderOptions | None = None) -> bytes:
@@ -58,11 +58,6 @@ def write_all(
 
 def check_formats(names: Iterable[str]) -> None:
     """Raise ``BadOptions``, listing the formats that exist, if any of ``names`` does not."""
-    unknown = unknown_formats(names)
+    unknown = [name for name in names if name not in FORMATS]
     if unknown:
         raise BadOptions(f"Unknown format {', '.join(unknown)}. There are: {', '.join(FORMATS)}.")
-
-
-def unknown_formats(names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that no format has."""
-    return [name for name in names if name not in FORMATS]

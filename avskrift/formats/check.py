@@ -22,7 +22,7 @@ class Finding:
     cue: int
     start_ms: int
     rule: str
-    """One of ``RULES``."""
+    """What it misses: speed, duration, gap, line_width, lines, words or balance."""
     message: str
 
 
@@ -36,14 +36,14 @@ def find(cues: Sequence[Cue], rules: CueRules) -> list[Finding]:
     return found
 
 
-def reading_columns(cue: Cue, rules: CueRules) -> int:
+def _reading_columns(cue: Cue, rules: CueRules) -> int:
     """What there is to read: all lines, without the line break and without the dashes of two speakers."""
     two_speak = len({line.speaker for line in cue.lines}) > 1
     return sum(line_width(line) for line in cue.lines) - (width(rules.dash) * len(cue.lines) if two_speak else 0)
 
 
 def _speed(cue: Cue, _: Cue | None, rules: CueRules) -> Iterator[str]:
-    lasts_ms, columns = cue.end_ms - cue.start_ms, reading_columns(cue, rules)
+    lasts_ms, columns = cue.end_ms - cue.start_ms, _reading_columns(cue, rules)
     if lasts_ms <= 0 or columns * 1000 <= rules.max_cps * lasts_ms + _TOLERANCE:
         return
     missing_s = columns / rules.max_cps - lasts_ms / 1000
@@ -108,4 +108,3 @@ _LOOKS: dict[str, Callable[[Cue, Cue | None, CueRules], Iterator[str]]] = {
     "words": _words,
     "balance": _balance,
 }
-RULES = tuple(_LOOKS)

@@ -55,14 +55,14 @@ def times(spoken: Sequence[Spoken], rules: CueRules, recording_ms: int) -> list[
     return list(zip(starts, ends, strict=True))
 
 
-def needed_ms(columns: int, rules: CueRules) -> int:
+def _needed_ms(columns: int, rules: CueRules) -> int:
     """How long so many columns must be shown."""
     return round(max(rules.min_cue_s, columns / rules.max_cps) * 1000)
 
 
 def _end(start_ms: int, cue: Spoken, following_ms: int | None, rules: CueRules) -> int:
     latest_ms = min(cue.end_ms + LINGER_MS, start_ms + round(rules.max_cue_s * 1000))
-    end_ms = max(cue.end_ms, start_ms + needed_ms(cue.columns, rules))
+    end_ms = max(cue.end_ms, start_ms + _needed_ms(cue.columns, rules))
     if following_ms is not None:
         room_ms = following_ms - start_ms
         open_until_ms = following_ms - min(round(rules.gap_s * 1000), room_ms // 4)
@@ -75,7 +75,7 @@ def _end(start_ms: int, cue: Spoken, following_ms: int | None, rules: CueRules) 
 def _starts(spoken: Sequence[Spoken], rules: CueRules, recording_ms: int) -> list[int]:
     starts: list[int] = []
     for block in _blocks(spoken, recording_ms):
-        starts += _shared(block, [needed_ms(cue.columns, rules) for cue in spoken[block.first : block.last + 1]])
+        starts += _shared(block, [_needed_ms(cue.columns, rules) for cue in spoken[block.first : block.last + 1]])
     return starts
 
 

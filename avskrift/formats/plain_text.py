@@ -33,6 +33,15 @@ def width(text: str) -> int:
     return columns
 
 
+def reads_from_right(text: str) -> bool:
+    """By its first letter that has a direction, as the Unicode bidirectional algorithm decides (UAX #9, P2 and P3)."""
+    for character in text:
+        direction = unicodedata.bidirectional(character)
+        if direction in ("L", "R", "AL"):
+            return direction != "L"
+    return False
+
+
 def is_wide(character: str) -> bool:
     """Whether it takes two columns, and may have a line break on either side."""
     return unicodedata.east_asian_width(character) in ("W", "F")

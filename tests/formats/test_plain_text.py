@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avskrift.formats.plain_text import plain, width
+from avskrift.formats.plain_text import plain, reads_from_right, width
 
 
 @given(st.text())
@@ -57,3 +57,20 @@ def test_what_is_dropped_and_what_is_kept(text: str, shown: str) -> None:
 )
 def test_width_is_in_columns(text: str, columns: int) -> None:
     assert width(text) == columns
+
+
+@pytest.mark.parametrize(
+    ("text", "from_right"),
+    [
+        ("Hej مرحبا!", False),
+        ("«مرحبا!» hej", True),
+        ("12: שלום", True),
+        ("\u200bمرحبا", True),
+        ("Åke", False),
+        ("字幕", False),
+        ("12!", False),
+        ("", False),
+    ],
+)
+def test_the_first_letter_with_a_direction_decides_where_text_begins(text: str, from_right: bool) -> None:
+    assert reads_from_right(text) is from_right

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import io
-import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -18,6 +17,7 @@ from avskrift.formats import docx_styles
 from avskrift.formats.format import Format
 from avskrift.formats.labels import Labels, facts_of, is_machine_made, labels_for, notes_of
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
+from avskrift.formats.plain_text import reads_from_right
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import clock_s
 from avskrift.languages import language_tag
@@ -95,8 +95,8 @@ def _speech(rendition: Rendition) -> Iterator[str]:
     for paragraph in paragraphs_of(rendition.transcript):
         speaker = names[paragraph.speaker]
         if paragraph.starts_turn and speaker:
-            yield _paragraph(docx_styles.SPEAKER, [_run(speaker)], right_to_left=_reads_from_right(speaker))
-        right_to_left = _reads_from_right(paragraph.text)
+            yield _paragraph(docx_styles.SPEAKER, [_run(speaker)], right_to_left=reads_from_right(speaker))
+        right_to_left = reads_from_right(paragraph.text)
         time = f'<w:r><w:rPr><w:rStyle w:val="{docx_styles.TIME}"/></w:rPr>{_text(clock_s(paragraph.start_s))}</w:r>'
         runs = [time, "<w:r><w:tab/></w:r>", *_runs(paragraph, right_to_left)]
         yield _paragraph(docx_styles.SPEECH, runs, right_to_left=right_to_left)
@@ -124,15 +124,6 @@ def _run(text: str, language: str | None = None, right_to_left: bool = False) ->
 
 def _text(text: str) -> str:
     return f'<w:t xml:space="preserve">{html.escape(text, quote=False)}</w:t>'
-
-
-def _reads_from_right(text: str) -> bool:
-    """By its first letter that has a direction, as the Unicode bidirectional algorithm decides (UAX #9, P2 and P3)."""
-    for character in text:
-        direction = unicodedata.bidirectional(character)
-        if direction in ("L", "R", "AL"):
-            return direction != "L"
-    return False
 
 
 def _add_footer(document: Document, rendition: Rendition, labels: Labels) -> None:

@@ -6,13 +6,12 @@ reader has to add a span's to them, and text in spans alone, whose background is
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from xml.etree import ElementTree
 
 from avskrift.formats.cues import clock
 from avskrift.formats.format import Format
 from avskrift.formats.highlight import Shown, ShownLine, shown
+from avskrift.formats.plain_text import reads_from_right
 from avskrift.formats.rendition import Rendition
 
 #: A new picture takes a renderer 1/12 s for its background and some more for its text (IMSC 1.1 §9, the hypothetical
@@ -63,8 +62,6 @@ _TEMPLATE = """
   </tt:head>
 </tt:tt>
 """
-#: What XML 1.0 has no place for (https://www.w3.org/TR/xml/#charsets).
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(rendition: Rendition) -> bytes:
@@ -103,7 +100,7 @@ def _add_agents(document: ElementTree.Element, rendition: Rendition) -> dict[str
             agent = ElementTree.SubElement(
                 metadata, f"{{{_TTM}}}agent", {f"{{{_XML}}}id": agents[speaker], "type": "person"}
             )
-            ElementTree.SubElement(agent, f"{{{_TTM}}}name", {"type": "full"}).text = _writable(name)
+            ElementTree.SubElement(agent, f"{{{_TTM}}}name", {"type": "full"}).text = name
     return agents
 
 
@@ -148,26 +145,14 @@ def _add_line(paragraph: ElementTree.Element, line: ShownLine, agent: str | None
         attributes = {"style": "spoken" if run.marked else "text"}
         if agent:
             attributes[f"{{{_TTM}}}agent"] = agent
-        ElementTree.SubElement(paragraph, f"{{{_TT}}}span", attributes).text = _writable(run.text)
+        ElementTree.SubElement(paragraph, f"{{{_TT}}}span", attributes).text = run.text
 
 
 def _styles(cue: Shown) -> list[str]:
     """Lines of two speakers begin below one another; a text that begins from the right does."""
+    text = "".join(run.text for line in cue.lines for run in line.runs)
     dialogue = len({line.speaker for line in cue.lines}) > 1
-    return ["cue", *(["dialogue"] if dialogue else []), *(["rightToLeft"] if _is_right_to_left(cue) else [])]
-
-
-def _is_right_to_left(cue: Shown) -> bool:
-    """By the first letter that has a direction, as rule P2 of the Unicode bidirectional algorithm has it."""
-    for line in cue.lines:
-        for run in line.runs:
-            if run.text.isascii() and any(character.isalpha() for character in run.text):
-                return False
-            for character in run.text:
-                direction = unicodedata.bidirectional(character)
-                if direction in ("L", "R", "AL"):
-                    return direction != "L"
-    return False
+    return ["cue", *(["dialogue"] if dialogue else []), *(["rightToLeft"] if reads_from_right(text) else [])]
 
 
 def _finish_head(document: ElementTree.Element) -> None:
@@ -179,10 +164,6 @@ def _finish_head(document: ElementTree.Element) -> None:
             if style.get(f"{{{_XML}}}id") not in used:
                 styling.remove(style)
     ElementTree.indent(head, level=1)
-
-
-def _writable(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
 
 
 FORMAT = Format(
