@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from avskrift.cli import output_options as output
+from avskrift.cli.option_groups import flat
 from avskrift.cli.output_options import LOOK, OUTPUT
 from avskrift.cli.outputs import (
     files_to_write,
@@ -68,7 +69,7 @@ Language = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command(name="convert", help=_HELP, no_args_is_help=True)(convert)
+    app.command(name="convert", help=_HELP, no_args_is_help=True)(flat(convert))
 
 
 @dataclass(frozen=True)
@@ -85,35 +86,15 @@ class Request:
 
 def convert(
     inputs: Inputs,
+    *,
     formats: Formats = None,
     output_dir: output.OutputDir = None,
     check: Check = False,
     force: output.Force = False,
     quiet: output.Quiet = False,
     language: Language = None,
-    preset: output.Preset = None,
-    max_line_width: output.MaxLineWidth = None,
-    max_lines: output.MaxLines = None,
-    max_words_per_cue: output.MaxWords = None,
-    highlight_words: output.HighlightWords = False,
-    word_times: output.WordTimes = False,
-    timestamps: output.Timestamps = False,
-    bom: output.Bom = False,
-    media_url: output.MediaUrl = None,
-    media_bitrate: output.MediaBitrate = None,
+    look: output.Look,
 ) -> None:
-    look = output.Look(
-        preset,
-        max_line_width,
-        max_lines,
-        max_words_per_cue,
-        highlight_words=highlight_words,
-        word_times=word_times,
-        timestamps=timestamps,
-        bom=bom,
-        media_url=media_url,
-        media_bitrate=media_bitrate,
-    )
     with as_usage_error():
         wanted = _formats_of(formats, check)
         options = look.render_options(wanted, checked=check)

@@ -25,7 +25,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=OUTPUT, he
 
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", rich_help_panel=LOOK, help=f"Subtitles as {', '.join(PRESETS)} (docs/subtitles.md)."),
+    typer.Option("--preset", rich_help_panel=LOOK, help=f"Preset for subtitles: {', '.join(PRESETS)}."),
 ]
 MaxLineWidth = Annotated[
     int | None,
@@ -88,16 +88,16 @@ _CUE_RULES = frozenset({"preset", "max_line_width", "max_lines", "max_words_per_
 class Look:
     """How files are to look, as it was asked for; None and False where nothing was."""
 
-    preset: str | None = None
-    max_line_width: int | None = None
-    max_lines: int | None = None
-    max_words_per_cue: int | None = None
-    highlight_words: bool = False
-    word_times: bool = False
-    timestamps: bool = False
-    bom: bool = False
-    media_url: str | None = None
-    media_bitrate: int | None = None
+    preset: Preset = None
+    max_line_width: MaxLineWidth = None
+    max_lines: MaxLines = None
+    max_words_per_cue: MaxWords = None
+    highlight_words: HighlightWords = False
+    word_times: WordTimes = False
+    timestamps: Timestamps = False
+    bom: Bom = False
+    media_url: MediaUrl = None
+    media_bitrate: MediaBitrate = None
 
     def render_options(self, formats: Collection[str], *, checked: bool = False) -> RenderOptions:
         """For the writers; raises ``BadOptions`` for what cannot be, and for what none of ``formats`` would heed.

@@ -14,9 +14,9 @@ import typer
 
 from avskrift.asr import models
 from avskrift.asr.engine import Engine, EngineConfig, EngineInfo, Progress, TranscribeOptions
-from avskrift.asr.glossary import read_glossary
 from avskrift.cli import output_options as output
 from avskrift.cli import transcribe_options as cli
+from avskrift.cli.option_groups import flat
 from avskrift.cli.outputs import (
     files_to_write,
     options_of,
@@ -27,7 +27,6 @@ from avskrift.cli.outputs import (
     written,
 )
 from avskrift.cli.terminal import as_usage_error, complain, err
-from avskrift.clip import parse_clip
 from avskrift.errors import AvskriftError, BadOptions
 from avskrift.formats import FORMATS, RenderOptions, check_formats, write
 from avskrift.formats.files import (
@@ -67,7 +66,7 @@ is transcribed to standard output. Files that exist are kept.
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command(name="transcribe", help=_HELP, no_args_is_help=True)(transcribe)
+    app.command(name="transcribe", help=_HELP, no_args_is_help=True)(flat(transcribe))
 
 
 @dataclass(frozen=True)
@@ -83,79 +82,25 @@ class Request:
 
 def transcribe(
     inputs: cli.Inputs,
-    language: cli.Language = "auto",
-    home_language: cli.HomeLanguage = None,
-    task: cli.Task = "transcribe",
-    prompt: cli.Prompt = None,
-    hotwords: cli.Hotwords = None,
-    glossary: cli.Glossary = None,
-    clip: cli.Clip = None,
-    channels: cli.Channels = "mix",
-    vad: cli.Vad = "default",
+    speech: cli.Speech,
+    *,
     formats: cli.Formats = None,
     output_dir: output.OutputDir = None,
     words: cli.Words = False,
     force: output.Force = False,
     quiet: output.Quiet = False,
-    preset: output.Preset = None,
-    max_line_width: output.MaxLineWidth = None,
-    max_lines: output.MaxLines = None,
-    max_words_per_cue: output.MaxWords = None,
-    highlight_words: output.HighlightWords = False,
-    word_times: output.WordTimes = False,
-    timestamps: output.Timestamps = False,
-    bom: output.Bom = False,
-    media_url: output.MediaUrl = None,
-    media_bitrate: output.MediaBitrate = None,
-    model: cli.Model = None,
-    style: cli.Style = "standard",
-    beam_size: cli.BeamSize = 1,
-    device: cli.Device = "auto",
-    compute_type: cli.ComputeType = "default",
-    threads: cli.Threads = None,
-    batch: cli.Batch = None,
-    memory: cli.Memory = None,
+    look: output.Look,
+    machine: cli.Machine,
 ) -> None:
     with as_usage_error():
         wanted = _formats_of(formats, words, to_stdout=inputs == [STDIN] and not output_dir)
-        look = output.Look(
-            preset,
-            max_line_width,
-            max_lines,
-            max_words_per_cue,
-            highlight_words=highlight_words,
-            word_times=word_times,
-            timestamps=timestamps,
-            bom=bom,
-            media_url=media_url,
-            media_bitrate=media_bitrate,
-        )
         render = look.render_options(wanted)
-        options = TranscribeOptions(
-            language=None if language == "auto" else language,
-            home_language=home_language,
-            task=task,
-            beam_size=beam_size,
-            words=words or timestamps or any(FORMATS[name].needs_word_times for name in wanted),
-            prompt=prompt,
-            hotwords=hotwords,
-            glossary=read_glossary(glossary) if glossary else (),
-            vad=vad,
-            clip=parse_clip(clip) if clip else None,
-            channels=channels,
-        )
-        config = EngineConfig(
-            model=model or models.PREFERRED_MODEL,
-            style=style,
-            device=device,
-            compute_type=compute_type,
-            threads=threads,
-            batch=batch,
-            memory_mb=memory,
-        )
+        timed = words or render.timestamps or any(FORMATS[name].needs_word_times for name in wanted)
+        options = speech.transcribe_options(words=timed, beam_size=machine.beam_size)
+        config = machine.engine_config()
         _require_possible(config, options)
     request = Request(options, wanted, render, force, quiet)
-    open_engine = _engine_opener(config, is_default=model is None, quiet=quiet)
+    open_engine = _engine_opener(config, is_default=machine.model is None, quiet=quiet)
     if STDIN in inputs:
         _transcribe_stdin(inputs, output_dir, request, open_engine)
     else:

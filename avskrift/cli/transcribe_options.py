@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from avskrift.asr.glossary import read_glossary
+from avskrift.asr.models import PREFERRED_MODEL
 from avskrift.asr.options import (
     CHANNEL_MODES,
     COMPUTE_TYPES,
@@ -16,9 +19,11 @@ from avskrift.asr.options import (
     STYLES,
     TASKS,
     VAD_MODES,
+    EngineConfig,
+    TranscribeOptions,
 )
 from avskrift.cli.output_options import OUTPUT
-from avskrift.clip import FORMS
+from avskrift.clip import FORMS, parse_clip
 from avskrift.formats import FORMATS
 
 DEFAULT_FORMATS = ("txt", "srt", "json")
@@ -95,7 +100,7 @@ Vad = Annotated[
 Formats = Annotated[list[str] | None, typer.Option("--format", "-f", rich_help_panel=OUTPUT, help=_FORMATS_HELP)]
 Words = Annotated[
     bool,
-    typer.Option("--words", rich_help_panel=OUTPUT, help="Word times in json even where no subtitles are written."),
+    typer.Option("--words", rich_help_panel=OUTPUT, help="Word times in json even where no other format needs them."),
 ]
 
 Model = Annotated[
@@ -139,3 +144,60 @@ Memory = Annotated[
         "--memory", metavar="MB", rich_help_panel=_MODEL, help="Memory to stay within on a CPU. Default: 1500."
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What is said, and which part of the recording is listened to."""
+
+    language: Language = "auto"
+    home_language: HomeLanguage = None
+    task: Task = "transcribe"
+    prompt: Prompt = None
+    hotwords: Hotwords = None
+    glossary: Glossary = None
+    clip: Clip = None
+    channels: Channels = "mix"
+    vad: Vad = "default"
+
+    def transcribe_options(self, *, words: bool, beam_size: int) -> TranscribeOptions:
+        """For the engine; raises ``BadOptions`` for a clip or a glossary that cannot be read."""
+        return TranscribeOptions(
+            language=None if self.language == "auto" else self.language,
+            home_language=self.home_language,
+            task=self.task,
+            beam_size=beam_size,
+            words=words,
+            prompt=self.prompt,
+            hotwords=self.hotwords,
+            glossary=read_glossary(self.glossary) if self.glossary else (),
+            vad=self.vad,
+            clip=parse_clip(self.clip) if self.clip else None,
+            channels=self.channels,
+        )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """With which model, and on what."""
+
+    model: Model = None
+    style: Style = "standard"
+    beam_size: BeamSize = 1
+    device: Device = "auto"
+    compute_type: ComputeType = "default"
+    threads: Threads = None
+    batch: Batch = None
+    memory: Memory = None
+
+    def engine_config(self) -> EngineConfig:
+        """For the engine: of the preferred model, where none was named."""
+        return EngineConfig(
+            model=self.model or PREFERRED_MODEL,
+            style=self.style,
+            device=self.device,
+            compute_type=self.compute_type,
+            threads=self.threads,
+            batch=self.batch,
+            memory_mb=self.memory,
+        )
