@@ -1,6 +1,6 @@
 """Formats of a transcript as a process of their own, which answers with its seconds and its memory.
 
-    python -m bench.formats_run TRANSCRIPT_JSON FORMAT...
+    python -m bench.formats_run TRANSCRIPT_JSON [--highlight-words] FORMAT...
 
 The files are written beside the transcript, as `avskrift convert` does. Linux: the peak is the kernel's.
 """
@@ -19,11 +19,13 @@ from avskrift.formats.readers import read_file
 
 def main() -> None:
     path, names = Path(sys.argv[1]), sys.argv[2:]
+    options = formats.RenderOptions(highlight_words="--highlight-words" in names)
+    names = [name for name in names if name in formats.FORMATS]
     began = time.perf_counter()
     transcript = read_file(path).transcript
     read = time.perf_counter()
     size_bytes = 0
-    for name, content in formats.write_all(transcript, names):
+    for name, content in formats.write_all(transcript, names, options):
         write_file(path.with_name(f"talk.{formats.FORMATS[name].extension}"), content)
         size_bytes += len(content)
     answer = {
