@@ -74,8 +74,7 @@ class JobOptions:
         """Read stored options back; ``BadOptions`` for what never passed a check (a row edited by hand).
 
         What a deployment allows was decided when they entered: its formats, presets and callback hosts are not asked
-        again.
-        Unknown names are of a newer version, which a rollback must outlive: they are left out.
+        again. Unknown names are of a newer version, which a rollback must outlive: they are left out.
         """
         entered = OptionRules(formats=data["formats"], presets=(data.get("preset", DEFAULT_PRESET),))
         checks = {**_CHECKS, "callback_url": _stored_url}
@@ -114,7 +113,7 @@ def parse_options(values: Mapping[str, Any], rules: OptionRules) -> JobOptions:
     """Check a mapping of option names to values against the rules; defaults fill the rest."""
     unknown = sorted(set(values) - set(_CHECKS))
     if unknown:
-        raise BadOptions(f"Unknown option {unknown[0]!r}. Known: {', '.join(sorted(_CHECKS))}.")
+        raise BadOptions(f"Unknown option {unknown[0]!r}. There are: {', '.join(sorted(_CHECKS))}.")
     checked = {name: _CHECKS[name](value, rules) for name, value in values.items()}
     defaults = JobOptions(language=rules.default_language, callback_url=rules.default_callback_url)
     return _at_home(replace(defaults, **checked), rules)
@@ -204,13 +203,13 @@ def _formats(value: Any, rules: OptionRules) -> tuple[str, ...]:
         raise BadOptions(f"formats must name at least one of: {', '.join(sorted(rules.formats))}.")
     unknown = [name for name in value if name not in rules.formats]
     if unknown:
-        raise BadOptions(f"Unknown format {unknown[0]!r}. Known: {', '.join(sorted(rules.formats))}.")
+        raise BadOptions(f"Unknown format {unknown[0]!r}. There are: {', '.join(sorted(rules.formats))}.")
     return tuple(dict.fromkeys(value))
 
 
 def _preset(value: Any, rules: OptionRules) -> str:
     if not isinstance(value, str) or value not in rules.presets:
-        raise BadOptions(f"Unknown preset {value!r}. Known: {', '.join(rules.presets)}.")
+        raise BadOptions(f"Unknown preset {value!r}. There are: {', '.join(rules.presets)}.")
     return value
 
 

@@ -49,7 +49,7 @@ def test_what_the_engine_can_do_may_be_asked_for_in_a_header_or_a_body(name: str
         ({"home_language": "multi"}, "home_language"),
         ({"language": "en", "home_language": "sv"}, "leave one of them out"),
         ({"home_language": "da"}, "leave one of them out"),
-        ({"preset": "tv"}, "Unknown preset 'tv'. Known: default"),
+        ({"preset": "tv"}, "Unknown preset 'tv'. There are: default"),
         ({"preset": ["default"]}, "preset"),
         ({"highlight_words": "yes"}, "highlight_words must be true or false"),
     ],
