@@ -25,10 +25,10 @@ from avskrift.containers import (
     open_container,
     open_file,
     player_start_s,
-    shown,
     track_warnings,
 )
 from avskrift.errors import BadOptions, TooLarge, TooLong, UnsupportedMedia
+from avskrift.file_names import shown
 from avskrift.gaps import Gaps, Place, gap_warnings
 from avskrift.resampling import SAMPLE_RATE_HZ, Resampler, Samples
 

@@ -18,6 +18,7 @@ import av
 import av.error
 
 from avskrift.errors import NoAudioStream, UnsupportedMedia
+from avskrift.file_names import shown
 from avskrift.gaps import MIN_LEAD_S
 
 #: What PyAV raises for a file that is not as it should be, or cannot be read on.
@@ -56,11 +57,6 @@ class _Recording(io.BufferedReader):
             return super().seek(offset, whence)
         except (OSError, ValueError, OverflowError):
             return -1
-
-
-def shown(path: Path) -> str:
-    """A file's name as it can be printed, whatever bytes are in it."""
-    return path.name.encode(errors="replace").decode()
 
 
 def open_file(path: Path) -> IO[bytes]:

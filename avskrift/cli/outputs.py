@@ -11,6 +11,7 @@ import typer
 
 from avskrift.cli.terminal import err
 from avskrift.errors import BadOptions
+from avskrift.file_names import shown
 from avskrift.formats import FORMATS, RenderOptions, write_all
 from avskrift.formats.files import PlannedOutput, write_file
 from avskrift.transcript import Transcript
@@ -60,8 +61,3 @@ def say_path(path: Path, quiet: bool) -> None:
     """On stdout, in the bytes of the name, so that other programs find the file."""
     if not quiet:
         typer.echo(os.fsencode(path))
-
-
-def shown(path: Path) -> str:
-    """A file's name as it can be printed, whatever bytes are in it."""
-    return path.name.encode(errors="replace").decode()

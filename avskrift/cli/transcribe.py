@@ -23,11 +23,11 @@ from avskrift.cli.outputs import (
     require_one_for,
     say_missing_captions,
     say_path,
-    shown,
     written,
 )
 from avskrift.cli.terminal import as_usage_error, complain, err
 from avskrift.errors import AvskriftError, BadOptions
+from avskrift.file_names import shown
 from avskrift.formats import FORMATS, RenderOptions, check_formats, write
 from avskrift.formats.files import (
     PlannedOutput,
