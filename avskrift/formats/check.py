@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from avskrift.formats.cues import Cue, line_width, to_ms
+from avskrift.formats.cues import Cue, line_width
 from avskrift.formats.dashes import begins_turn
+from avskrift.formats.pieces import to_ms
 from avskrift.formats.plain_text import width
 from avskrift.formats.presets import CueRules
 

@@ -14,12 +14,12 @@ from itertools import pairwise
 
 from avskrift.formats.cue_search import CueSearch, Span
 from avskrift.formats.cue_timing import Spoken, times
-from avskrift.formats.pieces import Piece, pieces_of, recording_ms, to_ms
+from avskrift.formats.pieces import Piece, pieces_of, recording_ms
 from avskrift.formats.plain_text import width
 from avskrift.formats.presets import CueRules
 from avskrift.transcript import Transcript
 
-__all__ = ["Cue", "Fragment", "Line", "build_cues", "clock", "line_width", "to_ms"]
+__all__ = ["Cue", "Fragment", "Line", "build_cues", "clock", "line_width"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from functools import cached_property
 
 from avskrift.errors import BadOptions
 from avskrift.formats import tidy
-from avskrift.formats.cues import Cue, build_cues, to_ms
+from avskrift.formats.cues import Cue, build_cues
+from avskrift.formats.pieces import to_ms
 from avskrift.formats.plain_text import plain
 from avskrift.formats.presets import PRESETS, CueRules
 from avskrift.languages import language_tag
@@ -30,6 +31,8 @@ class RenderOptions:
     """srt and csv begin with a byte order mark, which old players and Excel need to see UTF-8."""
     media_url: str | None = None
     """Where the recording lies: the page seeks in it, the manifest plays it."""
+    media_name: str | None = None
+    """The recording's file, for a manifest where ``media_url`` does not say it."""
     name: str = "transcript"
     """Of the files, without their endings: what a manifest refers to."""
     title: str | None = None

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avskrift.formats import cues as cue_building
-from avskrift.formats.cues import Cue, clock, line_width, to_ms
+from avskrift.formats.cues import Cue, clock, line_width
+from avskrift.formats.pieces import to_ms
 from avskrift.formats.plain_text import plain
 from avskrift.formats.presets import PRESETS, CueRules, rules_for
 from avskrift.transcript import Segment, Transcript, Word
