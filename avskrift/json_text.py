@@ -13,8 +13,8 @@ from typing import Any
 _CONTAINERS = (dict, list, tuple)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
-#: What UTF-8 has no bytes for.
-_SURROGATES = re.compile("[\ud800-\udfff]")
+#: Lone surrogates: what UTF-8 has no bytes for.
+HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
 
 def dump(value: dict[str, Any]) -> str:
@@ -23,7 +23,7 @@ def dump(value: dict[str, Any]) -> str:
         text = _text(value, "\n")
     except ValueError:
         text = _text(_finite(value), "\n")
-    return _SURROGATES.sub("\ufffd", text) + "\n"
+    return HALF_CHARACTERS.sub("\ufffd", text) + "\n"
 
 
 def _text(value: Any, newline: str) -> str:

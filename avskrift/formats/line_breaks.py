@@ -11,8 +11,9 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from avskrift.formats.break_words import BreakWords, break_words
+from avskrift.formats.break_words import NAME_PARTICLES, BreakWords, break_words
 from avskrift.formats.plain_text import is_wide
+from avskrift.formats.sentences import CLOSING_QUOTES, SENTENCE_ENDS
 
 SENTENCE = 0.0
 UNMARKED_SENTENCE = 0.1
@@ -30,10 +31,8 @@ WITHIN_WORD = 4.0
 #: Besides, where the last word of a clause would stand alone.
 _LAST_WORD = 0.4
 
-_SENTENCE_ENDS = (".", "!", "?", "…", "।", "॥", "。", "！", "？", "؟", "۔")
 _CLAUSE_ENDS = (":", ";", "–", "—", "：", "；", "؛")
 _COMMAS = (",", "，", "、", "،")
-_QUOTES_AFTER = "\"'”’»)]」』）"
 _QUOTES_BEFORE = "\"'”“‘«([「『（¿¡-–"
 
 
@@ -55,6 +54,13 @@ class _Traits(NamedTuple):
     lower: bool
     capital: bool
     number: bool
+    year: bool
+    """A number of four digits, which seldom counts what follows."""
+    ordinal: bool
+    """Begins with a figure and goes on in letters: "4th", "6:e"."""
+    month: bool
+    particle: bool
+    """Of a name, if a capital letter follows: "von", "de"."""
     before: float
     """What a break before it costs, as far as it decides."""
     after: float
@@ -107,7 +113,9 @@ def _within_clause(one: _Traits, other: _Traits, words: BreakWords) -> float:
 
 
 def _parting_a_name_or_pair(one: _Traits, other: _Traits, words: BreakWords) -> float | None:
-    if one.capital and other.capital and not one.function:
+    if other.capital and (one.particle or (one.capital and not one.function)):
+        return NAME
+    if one.particle and other.particle:
         return NAME
     return PAIR if (one.bare, other.bare) in words.pairs else None
 
@@ -116,18 +124,24 @@ def _parting_a_number(one: _Traits, other: _Traits, words: BreakWords) -> float 
     """From its other half, from what it counts, or from what it names: "3 000", "12 miljoner kronor", "kl. 10"."""
     counted = other.bare in words.units
     if one.number:
-        follows = other.before < BETWEEN_WORDS
-        return NUMBER if other.number or counted else other.before if follows else LEANING
+        if other.number or other.month or counted:
+            return NUMBER
+        return other.before if other.before < BETWEEN_WORDS else LEANING if one.year else PAIR
     if other.number and one.bare in words.numbered:
+        return NUMBER
+    if one.month and (other.year or (other.ordinal and one.capital)):
+        return NUMBER
+    if one.ordinal and (other.month or other.sticks):
         return NUMBER
     return HELD if counted and one.bare in words.units else None
 
 
 def _traits(text: str, words: BreakWords) -> _Traits:
-    core = text.rstrip(_QUOTES_AFTER)
+    core = text.rstrip(CLOSING_QUOTES)
     bare = core.lower().strip(".,!?…:;।–—" + _QUOTES_BEFORE)
     shown = text.lstrip(_QUOTES_BEFORE)
     capital = shown[:1].isupper()
+    number = any(map(str.isdigit, bare)) and not any(map(str.isalpha, bare))
     known = bare in words.conjunctions or bare in words.prepositions
     function = known or any(bare in some for some in (words.holds_next, words.leans_on_next, words.openers))
     return _Traits(
@@ -137,7 +151,11 @@ def _traits(text: str, words: BreakWords) -> _Traits:
         abbreviation=core.lower() in words.abbreviations,
         lower=shown[:1].islower(),
         capital=capital and not bare.isdecimal(),
-        number=any(map(str.isdigit, bare)) and not any(map(str.isalpha, bare)),
+        number=number,
+        year=number and len(bare) == _YEAR_DIGITS and bare.isdecimal(),
+        ordinal=not number and bare[:1].isdigit(),
+        month=shown.rstrip(_QUOTES_AFTER + ".,!?…:;") in words.months,
+        particle=bare in NAME_PARTICLES,
         before=_cost_before(bare, words),
         after=_cost_after(bare, words),
         sticks=_cost_of_parting(bare, words),
@@ -147,7 +165,7 @@ def _traits(text: str, words: BreakWords) -> _Traits:
 
 
 def _ending(core: str, bare: str) -> _Ending:
-    if core.endswith(_SENTENCE_ENDS):
+    if core.endswith(SENTENCE_ENDS):
         return _Ending.SENTENCE
     if core.endswith(_CLAUSE_ENDS) or (core.endswith("-") and not bare):
         return _Ending.CLAUSE

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from avskrift.formats.dashes import begins_turn
+from avskrift.formats.sentences import ends_sentence
 from avskrift.formats.tidy import tidy_segments
 from avskrift.transcript import Segment, Transcript
 
 PARAGRAPH_PAUSE_S = 2.0
 #: From here on a paragraph ends with its sentence, and at twice this with whatever segment it has come to.
 LONG_CHARACTERS = 1000
-
-_SENTENCE_ENDS = (".", "!", "?", "…", "।", "。", "！", "？", "؟", "۔")
-_CLOSING = "\"'”’»)]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +55,4 @@ def _starts_anew(previous: Segment, segment: Segment, length: int) -> bool:
         return True
     if begins_turn(segment.text):
         return True
-    ends_sentence = previous.text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
-    return length >= LONG_CHARACTERS and (ends_sentence or length >= 2 * LONG_CHARACTERS)
+    return length >= LONG_CHARACTERS and (ends_sentence(previous.text) or length >= 2 * LONG_CHARACTERS)

@@ -21,8 +21,8 @@ from avskrift.transcript import Segment, Transcript
 
 #: How far words may lie outside their segment before they are taken for misplaced.
 _MISPLACED_S = 1.0
-#: Times beyond it are nobody's recording.
-_LATEST_S = 1e9
+#: 10,000 hours: a time beyond is no time of a recording, and no subtitle format could show it.
+LATEST_S = 36_000_000.0
 #: How far ahead in the text a word is looked for, beyond its own length: more than that is another word.
 _SEARCH_CHARACTERS = 40
 #: Where others speak at the same time, a segment can be interrupted after punctuation or such a pause.
@@ -64,7 +64,7 @@ class _Run:
 
 def to_ms(seconds: float) -> int:
     """The one rounding: whole milliseconds carry by themselves, 59.9996 s is 60000; never negative."""
-    return round(min(max(seconds, 0.0), _LATEST_S) * 1000)
+    return round(min(max(seconds, 0.0), LATEST_S) * 1000)
 
 
 def text_of(segment: Segment) -> str:
@@ -271,8 +271,8 @@ def _times(timed: Sequence[_Timed], segment: Segment) -> tuple[list[int], list[i
 
 def _bounds(segment: Segment) -> tuple[float, float]:
     if segment.end_s > segment.start_s and math.isfinite(segment.end_s - segment.start_s):
-        return segment.start_s - _MISPLACED_S, min(segment.end_s + _MISPLACED_S, _LATEST_S)
-    return 0.0, _LATEST_S
+        return segment.start_s - _MISPLACED_S, min(segment.end_s + _MISPLACED_S, LATEST_S)
+    return 0.0, LATEST_S
 
 
 def _clamped(seconds: float, lowest: float, highest: float) -> int | None:

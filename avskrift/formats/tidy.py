@@ -6,12 +6,9 @@ import math
 from dataclasses import replace
 
 from avskrift.formats.cues import clock
-from avskrift.formats.pieces import text_of, to_ms
+from avskrift.formats.pieces import LATEST_S, text_of, to_ms
 from avskrift.formats.plain_text import plain
 from avskrift.transcript import Segment, Transcript, Word
-
-#: Beyond any recording (three years), and still a whole number of milliseconds.
-_LATEST_S = 1e8
 
 
 def tidy_segments(transcript: Transcript) -> list[Segment]:
@@ -62,4 +59,4 @@ def _tidy(segment: Segment) -> Segment:
 
 
 def _seconds(value: float, otherwise: float) -> float:
-    return min(max(0.0, value), _LATEST_S) if math.isfinite(value) else otherwise
+    return min(max(0.0, value), LATEST_S) if math.isfinite(value) else otherwise

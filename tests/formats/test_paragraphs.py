@@ -6,10 +6,11 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 
 from avskrift.formats.paragraphs import LONG_CHARACTERS, PARAGRAPH_PAUSE_S, paragraphs_of
-from avskrift.formats.pieces import pieces_of
+from avskrift.formats.pieces import LATEST_S, pieces_of, to_ms
 from avskrift.formats.plain_text import plain
 from avskrift.formats.tidy import clock_s, tidy_segments, tidy_words
 from avskrift.transcript import Segment, Transcript, Word
@@ -50,6 +51,18 @@ def test_a_long_paragraph_ends_with_its_sentence() -> None:
     lengths = [len(text) for text in texts_of(*segments)]
     assert lengths[0] > LONG_CHARACTERS
     assert [text.endswith(".") for text in texts_of(*segments)] == [True] * len(lengths)
+
+
+@pytest.mark.parametrize("end", ["॥", "？」", ".)", "۔"])
+def test_sentences_of_other_scripts_end_a_long_paragraph(end: str) -> None:
+    long = Segment(0, 1, "a" * LONG_CHARACTERS + end)
+    assert len(texts_of(long, Segment(1, 2, "nytt"))) == 2
+    assert len(texts_of(replace(long, text=long.text.removesuffix(end)), Segment(1, 2, "nytt"))) == 1
+
+
+def test_the_latest_time_is_the_same_in_documents_and_subtitles() -> None:
+    (segment,) = tidy_segments(transcript_of(Segment(0.0, 1e12, "hej")))
+    assert segment.end_s == LATEST_S == to_ms(1e12) / 1000
 
 
 def test_speech_without_sentences_is_cut_all_the_same() -> None:

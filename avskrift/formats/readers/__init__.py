@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from avskrift.errors import UnsupportedMedia
+from avskrift.file_names import shown
 from avskrift.formats.readers.reading import Reading
+from avskrift.formats.readers.subtitles import LIKE_A_TIME_LINE
 
 __all__ = ["MAX_SIZE_BYTES", "Reading", "read_bytes", "read_file"]
 
 MAX_SIZE_BYTES = 256 * 1024 * 1024
 """Twenty times the JSON of ten hours with words: a larger file is no transcript."""
-_LIKE_A_TIME_LINE = re.compile(r"(?:^|[\r\n])[ \t]*-?\d+:[^\r\n]*-->")
 _HOW = "avskrift convert reads its own json, srt and vtt; recordings go to `avskrift transcribe`"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_file(path: Path) -> Reading:
     """The transcript in a file; raises ``UnsupportedMedia`` with its name where there is none to be read."""
-    name = path.name.encode(errors="replace").decode()
+    name = shown(path)
     try:
         if path.stat().st_size > MAX_SIZE_BYTES:
             raise UnsupportedMedia(f"{name}: too large for a transcript. {_HOW.capitalize()}.")
@@ -51,7 +51,7 @@ def _reader(text: str, name: str) -> Callable[[str], Reading]:
         from avskrift.formats.readers import vtt
 
         return vtt.read
-    if _LIKE_A_TIME_LINE.search(text) or (not beginning and name.lower().endswith(".srt")):
+    if LIKE_A_TIME_LINE.search(text) or (not beginning and name.lower().endswith(".srt")):
         from avskrift.formats.readers import srt
 
         return srt.read

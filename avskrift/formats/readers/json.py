@@ -6,7 +6,6 @@ What has one plain meaning is mended and said; what has not is refused with a se
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from avskrift.errors import UnsupportedMedia
@@ -15,9 +14,9 @@ from avskrift.formats.plain_text import plain
 from avskrift.formats.readers.mending import is_number, is_time, mended, span_of
 from avskrift.formats.readers.reading import Reading
 from avskrift.formats.readers.repairs import Repairs
+from avskrift.json_text import HALF_CHARACTERS
 from avskrift.transcript import SCHEMA_NAME, SCHEMA_VERSION, UNKNOWN_MODEL, Segment, Speaker, Transcript, Word
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 100
 _READ = f"avskrift reads its own json (schema {SCHEMA_NAME}, version {SCHEMA_VERSION}), srt and vtt"
 
@@ -74,9 +73,9 @@ def _carried(value: Any, repairs: Repairs, depth: int = 0) -> Any:
         return {_carried(name, repairs): _carried(item, repairs, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
         return [_carried(item, repairs, depth + 1) for item in value]
-    if isinstance(value, str) and _LONE_SURROGATE.search(value):
+    if isinstance(value, str) and HALF_CHARACTERS.search(value):
         repairs.count("text", "with half a character (a lone surrogate): replaced by �")
-        return _LONE_SURROGATE.sub("\ufffd", value)
+        return HALF_CHARACTERS.sub("\ufffd", value)
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         repairs.count("number", "too large for any use: taken as missing")
         return None

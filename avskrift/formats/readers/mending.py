@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeGuard
 
+from avskrift.formats.pieces import LATEST_S
 from avskrift.formats.readers.repairs import Repairs
 from avskrift.transcript import Segment, Word
 
-MAX_TIME_S = 36_000_000.0
-"""10,000 hours: a time beyond is no time of a recording, and no subtitle format could show it."""
 TOLERANCE_S = 0.0015
 """Files carry milliseconds: what overlaps by one has only been rounded."""
 
@@ -32,7 +31,7 @@ class Span:
 
 def is_time(value: object) -> TypeGuard[float]:
     """Whether a value can be a time in seconds; NaN, infinities and ``True`` can't."""
-    return is_number(value) and -MAX_TIME_S <= value <= MAX_TIME_S
+    return is_number(value) and -LATEST_S <= value <= LATEST_S
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from avskrift.formats.dashes import DASHES, begins_turn
-
-_SENTENCE_ENDS = (".", "!", "?", "…", "”", '"', "»")
+from avskrift.formats.sentences import ends_sentence
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,6 @@ def turns(lines: Sequence[str]) -> list[tuple[int, int]]:
     begins = [
         number
         for number, line in enumerate(lines)
-        if number == 0 or (begins_turn(line) and (both or lines[number - 1].endswith(_SENTENCE_ENDS)))
+        if number == 0 or (begins_turn(line) and (both or ends_sentence(lines[number - 1])))
     ]
     return list(pairwise([*begins, len(lines)]))

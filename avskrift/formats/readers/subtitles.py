@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from avskrift.errors import UnsupportedMedia
-from avskrift.formats.readers.mending import MAX_TIME_S, mended
+from avskrift.formats.pieces import LATEST_S
+from avskrift.formats.readers.mending import mended
 from avskrift.formats.readers.reading import Reading
 from avskrift.formats.readers.repairs import Repairs
 from avskrift.formats.readers.spoken import Text
@@ -16,7 +17,8 @@ from avskrift.transcript import UNKNOWN_MODEL, Segment, Speaker, Transcript, Wor
 
 _STAMP = r"(?:(\d{1,7}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIME_LINE = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?")
-_LIKE_A_TIME_LINE = re.compile(r"\s*-?\d+:.*-->")
+#: At the beginning of a text or of any line of it.
+LIKE_A_TIME_LINE = re.compile(r"(?:^|[\r\n])[ \t]*-?\d+:[^\r\n]*-->")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def time_line(line: str, number: int) -> tuple[int, int] | None:
     found = _TIME_LINE.fullmatch(line)
     if found:
         return stamp_ms(found.groups()[:4], number), stamp_ms(found.groups()[4:], number)
-    if _LIKE_A_TIME_LINE.match(line):
+    if LIKE_A_TIME_LINE.match(line):
         raise UnsupportedMedia(
             f"line {number}: {line.strip()[:60]!r} is no time line such as 00:00:01,000 --> 00:00:02,500."
         )
@@ -73,7 +75,7 @@ def stamp_ms(parts: Sequence[str | None], number: int) -> int:
     """Hours (or None), minutes, seconds and decimals of a time in milliseconds."""
     hours, minutes, seconds, decimals = parts
     whole_s = (int(hours or 0) * 60 + int(minutes or 0)) * 60 + int(seconds or 0)
-    if whole_s >= MAX_TIME_S:
+    if whole_s >= LATEST_S:
         raise UnsupportedMedia(f"line {number}: {hours}:{minutes}:{seconds} is no time of a recording.")
     return whole_s * 1000 + int((decimals or "").ljust(3, "0"))
 
