@@ -16,6 +16,7 @@ def register_settings(env: Environment) -> RegisterSettings:
     rules = OptionRules(
         formats=tuple(FORMATS),
         presets=tuple(PRESETS),
+        needs={"smil": "ttml"},
         default_language=env.optional("DEFAULT_LANGUAGE") or None,
         default_callback_url=env.optional("CALLBACK_URL") or None,
         allowed_callback_hosts=env.names("ALLOWED_CALLBACK_HOSTS"),

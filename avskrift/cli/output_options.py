@@ -12,7 +12,7 @@ import typer
 from avskrift.errors import BadOptions
 from avskrift.formats import FORMATS, RenderOptions
 from avskrift.formats.media_url import checked_media_url
-from avskrift.formats.presets import PRESETS, rules_for
+from avskrift.formats.presets import DEFAULT_PRESET, PRESETS, rules_for
 
 OUTPUT, LOOK = "What is written", "How it looks"
 
@@ -107,7 +107,7 @@ class Look:
         self._require_heard(formats, checked)
         return RenderOptions(
             rules=rules_for(
-                self.preset or "default",
+                self.preset or DEFAULT_PRESET,
                 max_line_width=self.max_line_width,
                 max_lines=self.max_lines,
                 max_words_per_cue=self.max_words_per_cue,

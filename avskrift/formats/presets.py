@@ -11,6 +11,7 @@ from avskrift.errors import BadOptions
 LINE_WIDTHS = range(10, 101)
 LINES = range(1, 4)
 WORDS_PER_CUE = range(1, 51)
+DEFAULT_PRESET = "default"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class CueRules:
 
 PRESETS: Mapping[str, CueRules] = MappingProxyType(
     {
-        "default": CueRules(),
+        DEFAULT_PRESET: CueRules(),
         "sv-broadcast": CueRules(max_line_characters=37, max_cps=15.0, min_cue_s=1.5),
         "easy": CueRules(max_line_characters=32, max_cps=10.0, min_cue_s=1.5),
         "vertical": CueRules(max_line_characters=25, max_lines=1),

@@ -89,6 +89,8 @@ class OptionRules:
     """Names the format registry knows."""
     presets: Collection[str] = (DEFAULT_PRESET,)
     """Names of the subtitle presets there are."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Formats that refer to another one, which has to be asked for with them."""
     default_language: str | None = None
     """Of recordings whose language is not named; where it is to be detected, the one expected."""
     default_callback_url: str | None = None
@@ -204,6 +206,9 @@ def _formats(value: Any, rules: OptionRules) -> tuple[str, ...]:
     unknown = [name for name in value if name not in rules.formats]
     if unknown:
         raise BadOptions(f"Unknown format {unknown[0]!r}. There are: {', '.join(sorted(rules.formats))}.")
+    for name, needed in rules.needs.items():
+        if name in value and needed not in value:
+            raise BadOptions(f"{name} needs {needed} beside it: name both among the formats.")
     return tuple(dict.fromkeys(value))
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from avskrift.asr import options as engine
 from avskrift.errors import BadOptions
-from avskrift.jobs.options import MULTI, JobOptions, OptionRules, options_from_metadata, parse_options
+from avskrift.formats import presets
+from avskrift.jobs.options import DEFAULT_PRESET, MULTI, JobOptions, OptionRules, options_from_metadata, parse_options
 
 SWEDISH = OptionRules(formats=("txt", "json", "srt", "vtt"), default_language="sv")
 ANYWHERE = OptionRules(formats=("txt", "json", "srt", "vtt"))
@@ -69,6 +70,18 @@ def test_a_language_that_is_detected_is_expected_to_be_the_deployments(language:
 def test_a_language_that_is_known_needs_no_home() -> None:
     assert parse_options({}, SWEDISH).home_language is None
     assert parse_options({"language": "en"}, SWEDISH).home_language is None
+
+
+def test_a_format_that_refers_to_another_is_not_made_without_it() -> None:
+    rules = OptionRules(formats=("smil", "srt", "ttml"), needs={"smil": "ttml"})
+    with pytest.raises(BadOptions, match="smil needs ttml beside it"):
+        parse_options({"formats": ["smil", "srt"]}, rules)
+    assert parse_options({"formats": ["smil", "ttml"]}, rules).formats == ("smil", "ttml")
+    assert parse_options({"formats": ["srt"]}, rules).formats == ("srt",)
+
+
+def test_the_preset_of_jobs_is_that_of_the_formats() -> None:
+    assert DEFAULT_PRESET == presets.DEFAULT_PRESET
 
 
 def test_presets_are_those_that_the_deployment_has() -> None:
