@@ -30,12 +30,13 @@ def _cues(lines: list[str], repairs: Repairs) -> Iterator[ReadCue]:
     """What lies between two time lines is a cue's text, but for the number above the second."""
     times: tuple[int, int] | None = None
     content: list[str] = []
+    name: int | None = None
     for number, line in enumerate(lines, 1):
         found = time_line(line, number)
         if not found:
             content.append(line)
             continue
-        content = _without_number(content)
+        content, name = _without_number(content, name, repairs)
         if times:
             yield ReadCue(*times, _texts(content))
         elif any(part.strip() for part in content):
@@ -45,11 +46,20 @@ def _cues(lines: list[str], repairs: Repairs) -> Iterator[ReadCue]:
         yield ReadCue(*times, _texts(content))
 
 
-def _without_number(content: list[str]) -> list[str]:
-    """A number right above a time line is the next cue's, if an empty line parts it from the text or nothing does."""
-    if content and content[-1].strip().isdecimal() and (len(content) == 1 or not content[-2].strip()):
-        return content[:-1]
-    return content
+def _without_number(content: list[str], last: int | None, repairs: Repairs) -> tuple[list[str], int | None]:
+    """A number right above a time line is the next cue's, if nothing but an empty line parts it from the time line
+    before or from the text, or if it counts on from the ``last`` one. Returns the text, and the number to count from.
+    """
+    counted = None if last is None else last + 1
+    above = content[-1].strip() if content else ""
+    if not above.isdecimal():
+        return content, counted
+    number = int(above) if len(above) < 10 else None
+    if len(content) > 1 and content[-2].strip():
+        if number is None or number != counted:
+            return content, counted
+        repairs.count("cue", "without an empty line above: told by the number that counts on")
+    return content[:-1], number
 
 
 def _texts(content: list[str]) -> tuple[Text, ...]:
