@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -45,6 +48,17 @@ def policy_of(page: LexborHTMLParser) -> dict[str, str]:
 
 def said_in(section: LexborNode) -> list[tuple[str, str]]:
     return [(p.css_first(".time").text(), p.css_first(".said").text()) for p in section.css("p")]
+
+
+def test_the_page_is_whole_on_a_machine_whose_encoding_is_ascii() -> None:
+    code = (
+        "import locale, sys; from avskrift import formats; from avskrift.transcript import Transcript\n"
+        "assert locale.getpreferredencoding(False).lower() != 'utf-8'\n"
+        "sys.stdout.buffer.write(formats.write(Transcript(None, 5.0, 0.0, 'base'), 'html'))"
+    )
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | ascii_only, capture_output=True, check=True)
+    assert done.stdout == formats.write(SILENCE, "html")
 
 
 def test_it_begins_with_what_the_recording_is() -> None:
