@@ -74,11 +74,13 @@ class ResultStore:
 
 
 def _look(job: Job) -> formats.RenderOptions:
-    """As the job asked; named as the results, so that a manifest finds its subtitles, and titled as the upload."""
+    """As the job asked; named as the results, so that a manifest finds its subtitles, and titled as the upload, which
+    it plays."""
     return formats.RenderOptions(
         rules=rules_for(job.options.preset),
         highlight_words=job.options.highlight_words,
         name=RESULT_NAME,
+        media_name=PurePosixPath(job.key).name,
         title=PurePosixPath(job.key).stem,
     )
 

@@ -11,7 +11,7 @@ from avskrift.formats import tidy
 from avskrift.formats.cues import Cue, build_cues
 from avskrift.formats.pieces import to_ms
 from avskrift.formats.plain_text import plain
-from avskrift.formats.presets import PRESETS, CueRules
+from avskrift.formats.presets import DEFAULT_PRESET, PRESETS, CueRules
 from avskrift.languages import language_tag
 from avskrift.transcript import Transcript
 
@@ -20,7 +20,7 @@ from avskrift.transcript import Transcript
 class RenderOptions:
     """How files are to look; each writer takes what its format can show."""
 
-    rules: CueRules = field(default_factory=lambda: PRESETS["default"])
+    rules: CueRules = field(default_factory=lambda: PRESETS[DEFAULT_PRESET])
     highlight_words: bool = False
     """Subtitles mark each word while it is spoken."""
     word_times: bool = False

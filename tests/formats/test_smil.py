@@ -77,7 +77,24 @@ def test_every_language_of_the_models_has_three_letters() -> None:
     assert len(set(ISO_639_2.values())) == len(ISO_639_2)
 
 
+def test_a_recording_whose_address_nobody_knows_goes_by_its_name() -> None:
+    assert switch(media_name="möte  1.flv")[0].get("src") == "flv:möte  1.flv"
+    assert switch(media_name="a.mp4", media_url="b.mp4")[0].get("src") == "mp4:b.mp4"
+
+
 @OFTEN
-@given(st.text() | st.sampled_from(HOSTILE))
-def test_any_name_is_one_line_of_xml(name: str) -> None:
-    assert "\n" not in (switch(name=name)[1].get("src") or "")
+@given(st.text() | st.sampled_from([*HOSTILE, "my  talk", " a\tb\n"]))
+def test_files_keep_their_names_or_are_refused(name: str) -> None:
+    unheld = {code for code in map(ord, name) if (code < 32 and code not in (9, 10, 13)) or 0xD800 <= code <= 0xDFFF}
+    if unheld or {"\ufffe", "\uffff"} & set(name):
+        with pytest.raises(BadOptions, match="Rename"):
+            switch(name=name)
+    else:
+        video, captions = switch(name=name)
+        assert captions.get("src") == f"{name}.ttml"
+        assert video.get("src") == f"mp4:{name}.mp4"
+
+
+def test_an_address_of_bytes_that_are_no_text_is_refused() -> None:
+    with pytest.raises(BadOptions, match="Rename"):
+        switch(media_url="m%F6te.mp4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from avskrift.formats import FORMATS, RenderOptions, write
@@ -42,7 +43,7 @@ def test_every_format_has_a_key_and_a_kind_of_its_own(stage: Stage) -> None:
     for name, key in keys.items():
         stored = stage.deployment.s3.get_object(Bucket=stage.deployment.bucket, Key=key)
         assert stored["ContentType"] == FORMATS[name].content_type
-        assert stored["Body"].read() == write(TRANSCRIPT, name, RenderOptions(title="a")), name
+        assert stored["Body"].read() == write(TRANSCRIPT, name, RenderOptions(title="a", media_name="a.mp3")), name
 
 
 def test_subtitles_look_as_the_job_asked(stage: Stage) -> None:
@@ -57,6 +58,15 @@ def test_documents_are_titled_as_the_upload(stage: Stage) -> None:
     ended = finished(stage, formats="html")
     assert ended.result
     assert "<title>a</title>" in stage.read(ended.result["keys"]["html"])
+
+
+def test_a_manifest_plays_the_upload_with_the_subtitles_beside_it(stage: Stage) -> None:
+    ended = finished(stage, formats="html,smil,ttml")
+    assert ended.result
+    manifest = stage.read(ended.result["keys"]["smil"])
+    assert '<video src="mp3:a.mp3"' in manifest
+    assert f'<textstream src="{PurePosixPath(ended.result["keys"]["ttml"]).name}"' in manifest
+    assert "<audio" not in stage.read(ended.result["keys"]["html"])
 
 
 def test_a_preset_that_went_away_fails_the_job_with_those_there_are(stage: Stage) -> None:
