@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from avskrift.errors import UnsupportedMedia
-from avskrift.formats import write
-from avskrift.formats.readers import MAX_SIZE_BYTES, read_bytes, read_file
+from avskrift.formats import readers, write
+from avskrift.formats.readers import read_bytes, read_file
 from avskrift.transcript import Segment, Transcript
 
 TRANSCRIPT = Transcript("sv", 6.0, 4.0, "base", (Segment(1.0, 3.0, "Hej på dig."), Segment(3.5, 5.0, "Vi ses å åter.")))
@@ -38,16 +38,37 @@ def test_subtitles_of_an_older_program_are_read_as_windows_1252_and_that_is_said
     assert "Windows-1252" in reading.repairs[0]
 
 
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda content: content.replace("på".encode(), b"p\xe5"), "Hej p� dig. Vi ses å åter."),
+        (lambda content: content[: content.rindex("å".encode()) + 1], "Hej på dig. Vi ses å �"),
+    ],
+    ids=["a byte of another encoding", "cut within a character"],
+)
+def test_one_broken_character_does_not_make_a_file_another_encoding(spoil: Callable[[bytes], bytes], text: str) -> None:
+    reading = read_bytes(spoil(write(TRANSCRIPT, "srt")), "talk.srt")
+    assert reading.transcript.text == text
+    assert reading.repairs == ("1 broken character in the file's UTF-8: shown as �.",)
+
+
+@pytest.mark.parametrize("beginning", ["[Musik]", "{\\an8}", "{"])
+def test_brackets_before_the_first_cue_make_no_json_of_an_srt(beginning: str) -> None:
+    reading = read_bytes(f"{beginning}\n".encode() + write(TRANSCRIPT, "srt"), "talk.srt")
+    assert reading.transcript.text == TRANSCRIPT.text
+
+
 def test_the_empty_srt_of_silence_is_a_transcript_of_nothing() -> None:
     assert read_bytes(write(Transcript(None, 5.0, 0.0, "base"), "srt"), "talk.SRT").transcript.segments == ()
 
 
-def test_a_file_too_large_for_a_transcript_is_not_read(tmp_path: Path) -> None:
+def test_a_file_too_large_for_a_transcript_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "MAX_SIZE_BYTES", 1000)
     path = tmp_path / "film.json"
-    path.touch()
-    os.truncate(path, MAX_SIZE_BYTES + 1)
-    with pytest.raises(UnsupportedMedia, match=r"film\.json: too large"):
-        read_file(path)
+    path.write_bytes(bytes(1001))
+    for endless_or_large in (path, Path("/dev/zero")):
+        with pytest.raises(UnsupportedMedia, match=rf"{endless_or_large.name}: too large"):
+            read_file(endless_or_large)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +76,8 @@ def test_a_file_too_large_for_a_transcript_is_not_read(tmp_path: Path) -> None:
     [
         (b"", "empty"),
         (b"Hej.", "this is no transcript"),
+        (b"[Script Info]\nScriptType: v4.00+\n", "this is no transcript"),
+        (b"{1}{25}Hej.\n", "this is no transcript"),
         (b"OggS\0\0\0\0", "avskrift transcribe"),
         ('{"text": "å"}'.encode("latin-1"), "save it as UTF-8"),
     ],
