@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from tests.formats.subtitles import (
     SILENCE,
     TALK,
     TRANSCRIPT,
+    cues_of,
     line,
     rendered,
     transcripts,
@@ -31,19 +33,22 @@ def texts(transcript: Transcript) -> list[str]:
     return [segment.text for segment in transcript.segments]
 
 
-def said(transcript: Transcript) -> str:
-    """Letters alone, as srt can keep them: no spaces, no dashes of dialogues, the head of an arrow."""
-    return re.sub(r"[\s–—-]", "", "".join(texts(transcript)).replace("→", ">").replace("\u2060", ""))
+def said(texts: Iterable[str]) -> str:
+    """Letters alone, as srt can keep them: no spaces, no dashes of dialogues, an arrow's head, braces as they are."""
+    return re.sub(r"[\s–—-]", "", "".join(texts)).translate(str.maketrans("→｛｝", ">{}", "\u2060"))
 
 
 @OFTEN
 @given(transcripts)
-def test_no_word_is_lost_on_the_way_through_a_file(transcript: Transcript) -> None:
+def test_what_is_read_back_is_what_the_cues_show(transcript: Transcript) -> None:
+    cues = cues_of(transcript)
     for options in ({}, {"highlight_words": True}):
         for name in ("srt", "vtt"):
-            first = read_bytes(written(transcript, name, **options).encode(), f"x.{name}").transcript
-            again = read_bytes(written(first, name, **options).encode(), f"x.{name}").transcript
-            assert said(again) == said(first)
+            reading = read_bytes(written(transcript, name, **options).encode(), f"x.{name}")
+            assert said(texts(reading.transcript)) == said(cue.text for cue in cues)
+            assert reading.transcript.duration_s == (cues[-1].end_ms / 1000 if cues else 0.0)
+            again = read_bytes(written(reading.transcript, name, **options).encode(), f"x.{name}").transcript
+            assert said(texts(again)) == said(texts(reading.transcript))
 
 
 def test_our_srt_comes_back_as_it_was() -> None:
