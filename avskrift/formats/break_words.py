@@ -44,6 +44,8 @@ class BreakWords:
     """With their full stop; it ends no sentence, and what follows belongs to them."""
     titles: frozenset[str] = frozenset()
     """Before a name, also without a full stop."""
+    months: frozenset[str] = frozenset()
+    """As they are written: "May" is a month, "may" is none."""
     openers: frozenset[str] = frozenset()
     """Besides the words above, what begins a sentence where it has a capital letter and no full stop comes before."""
 
@@ -81,19 +83,34 @@ SWEDISH = BreakWords(
         "om, berätta om, tar upp, tog upp, ta upp, går ut, tack för, bland annat, till exempel, på grund, i dag, i "
         "går, i morgon, i kväll, i natt, i år, så kallad, så kallade, så kallat, ett par, god morgon, god kväll, god "
         "natt, god dag, hej då, tack så, vad gäller, när det, för att, så att, även om, som om, trots att, utan att, "
-        "efter att, genom att, därför att, kommer att, kommit att, var och, och så, så vidare"
+        "efter att, genom att, därför att, kommer att, kommit att, var och, och så, så vidare, klockan ett, klockan "
+        "två, klockan tre, klockan fyra, klockan fem, klockan sex, klockan sju, klockan åtta, klockan nio, klockan "
+        "tio, klockan elva, klockan tolv, klockan halv, klockan kvart, halv ett, halv två, halv tre, halv fyra, halv "
+        "fem, halv sex, halv sju, halv åtta, halv nio, halv tio, halv elva, halv tolv, kvart i, kvart över, just det, "
+        "meter per, kronor per, kilometer per, gånger per, poäng per"
     ),
     units=_words(
         "kronor krona kr öre euro dollar procent grader meter centimeter millimeter kilometer mil kilo gram ton liter "
         "deciliter timmar timme minuter minut sekunder sekund dagar veckor månader år miljoner miljarder miljon "
-        "miljard tusen personer km cm mm kg g l dl m s h % °c"
+        "miljard tusen personer km cm mm kg g l dl m s h % ‰ °c biljoner procentenhet procentenheter promille kvm m² "
+        "m³ km² kvadratmeter kubikmeter kvadratkilometer hektar tum fot knop kn hk km/h m/s watt kilowatt megawatt w "
+        "kw mw gw kwh mwh gwh twh volt v hz mhz ghz mb gb tb kb mbit gbit ml cl hg mg kalorier kcal sek euro pund "
+        "barn människor elever vuxna gånger stycken st poäng röster platser mandat ledamöter patienter deltagare "
+        "invånare anställda medlemmar mål dygn veckor decennier sidor procents timmars års §"
     ),
-    numbered=_words("klockan kl kl. nummer nr nr. sidan kapitel punkt artikel paragraf vecka kanal linje version § år"),
+    numbered=_words(
+        "klockan kl kl. nummer nr nr. sida sidan sid kapitel punkt artikel paragraf vecka kanal linje version § år "
+        "minus plus $ € £ rum plan buss väg figur tabell bild årskurs avsnitt säsong"
+    ),
     abbreviations=_words(
         "t.ex. bl.a. d.v.s. dvs. s.k. kl. ca. ca nr. st. dr. prof. fr.o.m. t.o.m. p.g.a. pga. resp. jfr. ev. f.d. "
         "m.fl. inkl. exkl. tel. sid. kap. art. hr. fil. tekn. jur. med. o.d."
     ),
-    titles=_words("herr fru fröken doktor professor kung drottning prins prinsessan statsminister minister"),
+    titles=_words("herr fru fröken doktor professor kung drottning prins prinsessan statsminister minister dr prof hr"),
+    months=_words(
+        "januari februari mars april maj juni juli augusti september oktober november december jan feb apr aug sept "
+        "okt nov dec"
+    ),
     openers=_words("ja nej nja okej jo jaså vad vem ah eh hej tack nu sen här alltså men absolut precis varför hur"),
 )
 
@@ -130,22 +147,33 @@ ENGLISH = BreakWords(
         "than, rather than, even if, even though, so that, in order, thank you, each other, one another, at least, at "
         "all, right now, next week, last week, last year, next year, this is, there are, there is, good morning, good "
         "evening, pick up, find out, set up, figure out, point out, carry out, give up, grow up, wake up, come back, "
-        "go back, going on"
+        "go back, going on, half past, quarter past, quarter to, past one, past two, past three, past four, past "
+        "five, past six, past seven, past eight, past nine, past ten, past eleven, past twelve, miles per, miles an, "
+        "meters per, dollars per, times per, times a, times an, kilometers per"
     ),
     units=_words(
         "dollars dollar pounds pound euros euro cents percent degrees meters metres miles mile feet foot inches inch "
         "kilometers kilometres kilos kilograms grams tons liters litres hours hour minutes minute seconds second days "
-        "weeks months years people million billion thousand hundred km cm mm kg g l m s h am pm a.m. p.m. % °c °f "
-        "o'clock"
+        "weeks months years people million billion trillion thousand hundred km cm mm kg g l m s h am pm a.m p.m % °c "
+        "°f o'clock mph km/h knots gallons gallon pints acres hectares yards ounces lbs watts kilowatts megawatts kwh "
+        "volts hz mhz ghz mb gb tb mbps calories votes points seats goals members students children patients "
+        "employees times pages bucks decades"
     ),
     numbered=_words(
-        "number no no. page chapter part section article channel version room flight route week year level"
+        "number no no. page chapter part section article channel version room flight route week year level minus plus "
+        "$ € £ figure table season episode grade gate"
     ),
     abbreviations=_words(
         "mr. mrs. ms. dr. prof. st. e.g. i.e. vs. no. sr. gen. lt. col. sgt. capt. rev. hon. jan. feb. mar. apr. jun. "
         "jul. aug. sept. oct. nov. dec. fig. approx."
     ),
-    titles=_words("mr mrs ms dr doctor professor sir madam president king queen prince princess minister"),
+    titles=_words(
+        "mr mrs ms dr doctor professor sir madam president king queen prince princess minister prof rev capt sgt"
+    ),
+    months=_words(
+        "January February March April May June July August September October November December Jan Feb Mar Apr Jun "
+        "Jul Aug Sept Oct Nov Dec"
+    ),
     openers=_words("yes yeah no well okay ok hello hi thanks thank now then here let please what oh"),
 )
 
@@ -172,6 +200,9 @@ HINDI = BreakWords(
 )
 
 OTHER = BreakWords()
+
+NAME_PARTICLES = _words("von van der den de del della da di af zu zur ter bin ibn")
+"""Within a name, where a capital letter follows: of names from anywhere, so in every language."""
 
 _BY_LANGUAGE = {"sv": SWEDISH, "en": ENGLISH, "hi": HINDI}
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from avskrift.formats.break_words import NAME_PARTICLES
 from avskrift.formats.dashes import DASHES, begins_turn
 from avskrift.formats.line_breaks import COMMA, HELD, NAME, UNMARKED_SENTENCE, break_cost
 from avskrift.formats.pieces import Piece
@@ -117,6 +118,8 @@ class CueSearch:
             turn = left.speaker != right.speaker or _dash_begins_turn(pieces, position)
             pause_ms = right.start_ms - left.end_ms
             cost = 0.0 if turn or pause_ms >= SILENCE_MS else _break_between(left, right)
+            if right.text in NAME_PARTICLES and COMMA < cost < NAME and _goes_on_as_name(pieces, position):
+                cost = NAME
             if pause_ms > _HEARD_PAUSE_MS:
                 kept += _HELD_PAUSE_PER_S * (pause_ms - _HEARD_PAUSE_MS) / 1000
             if cost <= UNMARKED_SENTENCE and not turn:
@@ -287,6 +290,15 @@ def _dash_begins_turn(pieces: Sequence[Piece], position: int) -> bool:
     if not pieces[position - 1].ends_segment or piece.text[0] not in DASHES:
         return False
     return begins_turn(piece.text if piece.ends_segment else f"{piece.text} {pieces[position + 1].text}")
+
+
+def _goes_on_as_name(pieces: Sequence[Piece], particle: int) -> bool:
+    """ "Ursula | von der Leyen": the words around the particles would be a name without them."""
+    after = particle + 1
+    while after < len(pieces) and pieces[after].text in NAME_PARTICLES:
+        after += 1
+    left, right = pieces[particle - 1], pieces[min(after, len(pieces) - 1)]
+    return right.text[0].isupper() and break_cost(left.text, right.text, left.language, spaced=True) >= NAME
 
 
 def _break_between(left: Piece, right: Piece) -> float:

@@ -32,6 +32,7 @@ WITHIN_WORD = 4.0
 _LAST_WORD = 0.4
 
 _CLAUSE_ENDS = (":", ";", "–", "—", "：", "；", "؛")
+_YEAR_DIGITS = 4
 _COMMAS = (",", "，", "、", "،")
 _QUOTES_BEFORE = "\"'”“‘«([「『（¿¡-–"
 
@@ -62,7 +63,7 @@ class _Traits(NamedTuple):
     particle: bool
     """Of a name, if a capital letter follows: "von", "de"."""
     before: float
-    """What a break before it costs, as far as it decides."""
+    """What a break before it costs, as far as it decides. With punctuation after it, it begins no phrase."""
     after: float
     """What a break after it costs at least."""
     sticks: float
@@ -113,9 +114,9 @@ def _within_clause(one: _Traits, other: _Traits, words: BreakWords) -> float:
 
 
 def _parting_a_name_or_pair(one: _Traits, other: _Traits, words: BreakWords) -> float | None:
-    if other.capital and (one.particle or (one.capital and not one.function)):
-        return NAME
-    if one.particle and other.particle:
+    if one.particle and (other.capital or other.particle):
+        return max(NAME, one.after)
+    if one.capital and other.capital and not one.function:
         return NAME
     return PAIR if (one.bare, other.bare) in words.pairs else None
 
@@ -141,12 +142,13 @@ def _traits(text: str, words: BreakWords) -> _Traits:
     bare = core.lower().strip(".,!?…:;।–—" + _QUOTES_BEFORE)
     shown = text.lstrip(_QUOTES_BEFORE)
     capital = shown[:1].isupper()
+    ending = _ending(core, bare)
     number = any(map(str.isdigit, bare)) and not any(map(str.isalpha, bare))
     known = bare in words.conjunctions or bare in words.prepositions
     function = known or any(bare in some for some in (words.holds_next, words.leans_on_next, words.openers))
     return _Traits(
         bare=bare,
-        ending=_ending(core, bare),
+        ending=ending,
         stops=core.endswith(".") and not core.endswith(".."),
         abbreviation=core.lower() in words.abbreviations,
         lower=shown[:1].islower(),
@@ -154,9 +156,9 @@ def _traits(text: str, words: BreakWords) -> _Traits:
         number=number,
         year=number and len(bare) == _YEAR_DIGITS and bare.isdecimal(),
         ordinal=not number and bare[:1].isdigit(),
-        month=shown.rstrip(_QUOTES_AFTER + ".,!?…:;") in words.months,
+        month=shown.rstrip(CLOSING_QUOTES + ".,!?…:;") in words.months,
         particle=bare in NAME_PARTICLES,
-        before=_cost_before(bare, words),
+        before=_cost_before(bare, words) if ending is _Ending.NOTHING else BETWEEN_WORDS,
         after=_cost_after(bare, words),
         sticks=_cost_of_parting(bare, words),
         begins_sentence=capital and function and not shown.isupper() and not _always_capital(bare),

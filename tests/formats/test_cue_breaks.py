@@ -233,6 +233,23 @@ def test_breaks_rank_as_style_guides_rank_them(left: str, right: str, cost: floa
         ("20", "procent", "sv"),
         ("Anna", "Svensson", "sv"),
         ("kl.", "10", "sv"),
+        ("0,25", "procentenheter", "sv"),
+        ("68", "kvm", "sv"),
+        ("12", "juni", "sv"),
+        ("maj", "2024", "sv"),
+        ("sida", "12", "sv"),
+        ("minus", "23", "sv"),
+        ("dr", "Svensson", "sv"),
+        ("von", "der", "sv"),
+        ("der", "Leyen", "sv"),
+        ("af", "Ugglas", "sv"),
+        ("8", "p.m.", "en"),
+        ("12", "gallons", "en"),
+        ("May", "2024,", "en"),
+        ("July", "4th", "en"),
+        ("4th", "of", "en"),
+        ("de", "Gaulle", "en"),
+        ("$", "5", "en"),
         ("Dr.", "Carter", "en"),
         ("the", "horse", "en"),
         ("September", "Rain", "de"),
@@ -241,6 +258,30 @@ def test_breaks_rank_as_style_guides_rank_them(left: str, right: str, cost: floa
 )
 def test_what_belongs_together_is_dearer_to_part_than_ordinary_words(left: str, right: str, language: str) -> None:
     assert break_cost(left, right, language, True) > 2 * BETWEEN_WORDS
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "language"),
+    [
+        ("EU-kommissionens ordförande Ursula von der Leyen träffade Ukrainas president.", "Ursula von der Leyen", "sv"),
+        ("Det var generalen och presidenten Charles de Gaulle som sade det.", "Charles de Gaulle", "sv"),
+        ("The composer and the painter Vincent van Gogh never met at all.", "Vincent van Gogh", "en"),
+    ],
+)
+def test_a_name_with_particles_stays_on_a_line(text: str, name: str, language: str) -> None:
+    lines = [line for cue in shown(said(text), preset="sv-broadcast", language=language) for line in cue]
+    assert any(name in line for line in lines)
+
+
+def test_a_particle_is_one_only_between_capitals() -> None:
+    assert break_cost("Stockholm", "de", "sv", True) == BETWEEN_WORDS
+    first = said("Alla vi som gick i skolan i Stockholm de åren minns det än.")
+    assert shown(first)[0][1].startswith("i Stockholm")
+
+
+def test_what_ends_a_clause_begins_no_phrase() -> None:
+    assert break_cost("året", "innan.", "sv", True) > BETWEEN_WORDS
+    assert break_cost("året", "innan", "sv", True) == CONJUNCTION
 
 
 def test_no_break_within_a_word_and_none_dearer() -> None:
