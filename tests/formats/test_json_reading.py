@@ -88,8 +88,8 @@ def test_segments_of_our_kind_without_a_schema_are_read() -> None:
         (json.dumps({"task": "transcribe", "segments": [{"start": 0, "end": 1, "text": "Hej"}]}), "another program's"),
         ("[]", "no transcript"),
         (TRANSCRIPT.to_json()[:200], "cut short"),
-        ('{"a": ' + "9" * 5_000 + "}", "no whole JSON"),
-        ("[" * 100_000, "no whole JSON"),
+        ('{"a": ' + "9" * 5_000 + "}", "thousands of digits"),
+        ("[" * 100_000, "nested more than 100 levels"),
         (changed(audit={"x": 1}).replace('"x": 1', '"x": ' + "[" * 300 + "]" * 300), "nested more than 100 levels"),
         (changed(segments=None), "no list of segments"),
         (changed(segments="Hej"), "no list of segments"),
@@ -105,6 +105,12 @@ def test_segments_of_our_kind_without_a_schema_are_read() -> None:
 def test_what_has_no_plain_meaning_is_refused_with_a_sentence(text: str, said: str) -> None:
     with pytest.raises(UnsupportedMedia, match=said):
         read(text)
+
+
+def test_of_a_field_named_twice_the_last_is_taken_and_that_is_said() -> None:
+    reading = read(changed().replace('"language": "sv"', '"language": "en", "language": "sv"', 1))
+    assert reading.transcript == TRANSCRIPT
+    assert reading.repairs == ("1 field named twice in one object: the last was taken.",)
 
 
 def test_segments_out_of_order_are_sorted() -> None:

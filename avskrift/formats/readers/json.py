@@ -18,6 +18,7 @@ from avskrift.json_text import HALF_CHARACTERS
 from avskrift.transcript import SCHEMA_NAME, SCHEMA_VERSION, UNKNOWN_MODEL, Segment, Speaker, Transcript, Word
 
 _MAX_DEPTH = 100
+_TOO_DEEP = f"This JSON is nested more than {_MAX_DEPTH} levels deep: no transcript is."
 _READ = f"avskrift reads its own json (schema {SCHEMA_NAME}, version {SCHEMA_VERSION}), srt and vtt"
 
 
@@ -46,13 +47,26 @@ def read(text: str) -> Reading:
 
 def _parsed(text: str, repairs: Repairs) -> dict[str, Any]:
     strange: list[str] = []
+    twice = 0
+
+    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal twice
+        named = dict(pairs)
+        twice += len(pairs) - len(named)
+        return named
+
     try:
-        data = json.loads(text, parse_constant=strange.append)
-    except (ValueError, RecursionError) as error:
-        where = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else "it cannot be read"
+        data = json.loads(text, parse_constant=strange.append, object_pairs_hook=as_object)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}: {error.msg}"
         raise UnsupportedMedia(f"This is no whole JSON ({where}). Was the file cut short?") from error
+    except RecursionError as error:
+        raise UnsupportedMedia(_TOO_DEEP) from error
+    except ValueError as error:  # all else that is known to raise one: int() of very many digits
+        raise UnsupportedMedia("This JSON holds a number of thousands of digits: no transcript does.") from error
     if not isinstance(data, dict):
         raise UnsupportedMedia(f"This JSON is no transcript: {_READ}.")
+    repairs.count("field", "named twice in one object: the last was taken", twice)
     repairs.count("number", "that JSON does not know (NaN, Infinity): taken as missing", len(strange))
     return _carried(data, repairs) if _may_hold_half_characters(text) else data
 
@@ -68,7 +82,7 @@ def _may_hold_half_characters(text: str) -> bool:
 def _carried(value: Any, repairs: Repairs, depth: int = 0) -> Any:
     """The same value without what cannot be written again."""
     if depth > _MAX_DEPTH:
-        raise UnsupportedMedia(f"This JSON is nested more than {_MAX_DEPTH} levels deep: no transcript is.")
+        raise UnsupportedMedia(_TOO_DEEP)
     if isinstance(value, dict):
         return {_carried(name, repairs): _carried(item, repairs, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
