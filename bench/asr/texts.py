@@ -32,8 +32,9 @@ def text_of_srt(document: str) -> str:
 
 
 def tokens_of(text: str, model_directory: Path) -> list[int]:
-    """In the model's own tokens."""
-    ids: list[int] = _tokenizer(model_directory).encode(text.strip(), add_special_tokens=False).ids
+    """In the model's own tokens; paragraphs and lines are the file's, not the model's."""
+    words = " ".join(text.split())
+    ids: list[int] = _tokenizer(model_directory).encode(words, add_special_tokens=False).ids
     return ids
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avskrift.asr import embedded, models
 from bench.asr import ideas_run
 from bench.asr.contest import FALLING_BACK, INSTALLED, OURS, Bench
 from bench.asr.ideas import AS_IT_IS, IDEAS, Idea, Trials, Tried
@@ -16,6 +17,7 @@ from bench.asr.peers import PEERS, Peer, contestants
 from bench.asr.quality import Clip, parts_of, silence_of, units_of
 from bench.asr.report import Part
 from bench.asr.sounds import SOUNDS
+from bench.asr.texts import tokens_of
 from bench.report import Narrator
 from bench.speech import Recording
 
@@ -32,6 +34,12 @@ def heard(ours: str, batched: str, sequential: str) -> dict[str, str]:
 
 def goals(part: Part) -> dict[str, tuple[str, ...]]:
     return {row[0]: row for row in part.grid.rows}
+
+
+@pytest.mark.skipif(not embedded.is_installed(), reason="the base-model extra is not installed")
+def test_the_paragraphs_of_a_file_are_no_tokens() -> None:
+    directory = models.resolve("base").directory
+    assert tokens_of("Vi ses.\n\nTa med lax.\n", directory) == tokens_of("Vi ses. Ta med lax.", directory)
 
 
 def test_a_unit_is_a_sentence() -> None:
