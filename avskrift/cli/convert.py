@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from dataclasses import dataclass, replace
@@ -22,13 +21,13 @@ from avskrift.cli.outputs import (
     say_path,
     written,
 )
-from avskrift.cli.terminal import as_usage_error, complain, err
+from avskrift.cli.terminal import as_usage_error, complain, err, put_out
 from avskrift.errors import AvskriftError, BadOptions
 from avskrift.file_names import shown
 from avskrift.formats import FORMATS, RenderOptions, check_formats, write
 from avskrift.formats.files import PlannedOutput, Recording, find_transcripts, plan_outputs, require_writable
-from avskrift.formats.readers import read_file
-from avskrift.languages import LANGUAGES
+from avskrift.formats.readers import MAX_SIZE_BYTES, read_file
+from avskrift.languages import LANGUAGES, primary_language
 from avskrift.transcript import Transcript
 
 STDIN = "-"
@@ -100,6 +99,7 @@ def convert(
         options = look.render_options(wanted, checked=check)
         request = Request(wanted, options, _language(language), check, force, quiet)
         _require_possible(inputs, request, output_dir)
+        _require_files_for({"--output-dir": output_dir is not None, "--force": force}, wanted)
         found = [] if STDIN in inputs else find_transcripts([Path(name) for name in inputs], output_dir)
         planned = plan_outputs(found, wanted)
         require_one_for(options.media_url, planned)
@@ -132,16 +132,21 @@ def _require_possible(inputs: list[str], request: Request, output_dir: Path | No
         raise BadOptions("Several formats do not fit on standard output: name one, or an --output-dir.")
 
 
+def _require_files_for(asked: dict[str, bool], formats: tuple[str, ...]) -> None:
+    for option, given in asked.items():
+        if given and not formats:
+            raise BadOptions(f"{option} is for files, and no --format names one: add it, or leave this out.")
+
+
 def _convert_stdin(output_dir: Path | None, request: Request) -> None:
     with tempfile.TemporaryDirectory(prefix="avskrift-") as folder:
         path = Path(folder) / "stdin"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+        path.write_bytes(sys.stdin.buffer.read(MAX_SIZE_BYTES + 1))  # one more is too large to be read
         if output_dir or not request.formats:
             _convert_all(plan_outputs([Recording(path, output_dir or path.parent)], request.formats), request)
             return
         transcript = _read(path, request)
-    typer.echo(write(transcript, request.formats[0], request.options), nl=False)
+    put_out(write(transcript, request.formats[0], request.options), line=False)
     if request.check and _report(transcript, "stdin", request):
         raise typer.Exit(EXIT_FAILED_OR_FOUND)
 
@@ -185,11 +190,18 @@ def _convert_one(plan: PlannedOutput, files: dict[str, Path], request: Request) 
 def _read(path: Path, request: Request) -> Transcript:
     """The transcript; what was mended in it, and what its subtitles will lack, is said."""
     reading = read_file(path)
-    transcript = replace(reading.transcript, language=request.language or reading.transcript.language)
+    transcript = replace(reading.transcript, language=reading.transcript.language or request.language)
     if not request.quiet:
-        for repair in (*reading.repairs, *_lacking(transcript, request)):
+        for repair in (*reading.repairs, *_unheard(transcript, request), *_lacking(transcript, request)):
             err.print(f"{shown(path)}: {repair}", style="yellow")
     return transcript
+
+
+def _unheard(transcript: Transcript, request: Request) -> list[str]:
+    said = transcript.language
+    if request.language is None or primary_language(said) == primary_language(request.language):
+        return []
+    return [f"The file says that {said} is spoken: --language {request.language} was not taken."]
 
 
 def _lacking(transcript: Transcript, request: Request) -> list[str]:
@@ -211,7 +223,10 @@ def _report(transcript: Transcript, name: str, request: Request) -> int:
     findings = find(cues, request.options.rules)
     for finding in findings:
         line = f"{name}: cue {finding.cue}, {clock(finding.start_ms, '.')}, {finding.rule}: {finding.message}"
-        typer.echo(line, err=bool(request.formats))
+        if request.formats:
+            err.print(line)
+        else:
+            put_out(line)
     if not request.quiet:
         err.print(f"{name}: {len(cues):,} cues, {len(findings):,} findings.")
     return len(findings)

@@ -7,9 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import typer
-
-from avskrift.cli.terminal import err
+from avskrift.cli.terminal import err, put_out
 from avskrift.errors import BadOptions
 from avskrift.file_names import shown
 from avskrift.formats import FORMATS, RenderOptions, write_all
@@ -60,4 +58,4 @@ def say_missing_captions(plan: PlannedOutput, files: Collection[str], quiet: boo
 def say_path(path: Path, quiet: bool) -> None:
     """On stdout, in the bytes of the name, so that other programs find the file."""
     if not quiet:
-        typer.echo(os.fsencode(path))
+        put_out(os.fsencode(path))

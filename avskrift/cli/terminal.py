@@ -1,20 +1,22 @@
 """What every command prints with: results on stdout, everything else on stderr.
 
 Names of files and keys are others' text, so ``[red]`` and ``:100:`` mean no more here than what they look like; JSON
-goes past rich altogether (``typer.echo``). A progress column does not ask its console and needs its own
-``markup=False``.
+and what is in files go past rich altogether (``typer.echo``, ``put_out``). A progress column does not ask its console
+and needs its own ``markup=False``.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
-from avskrift.errors import AvskriftError, BadOptions
+from avskrift.errors import AvskriftError, BadOptions, ConfigurationError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,6 +38,30 @@ def show_table(table: Table) -> None:
     with wide.capture() as captured:
         wide.print(table)
     out.file.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
+
+
+def put_out(content: str | bytes, *, line: bool = True) -> None:
+    """A result on stdout; raises ``ConfigurationError`` where that takes no more.
+
+    Whoever closed the pipe has read enough: that error is typer's, which ends the command without a word.
+    """
+    try:
+        typer.echo(content, nl=line)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _let_go_of_stdout()
+        raise ConfigurationError(
+            f"Standard output could not be written ({error.strerror}). Free some space, or write somewhere else."
+        ) from error
+
+
+def _let_go_of_stdout() -> None:
+    """What is still to be written would fail once more when Python ends, with a traceback."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def complain(error: AvskriftError) -> None:

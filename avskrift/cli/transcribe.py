@@ -25,7 +25,7 @@ from avskrift.cli.outputs import (
     say_path,
     written,
 )
-from avskrift.cli.terminal import as_usage_error, complain, err
+from avskrift.cli.terminal import as_usage_error, complain, err, put_out
 from avskrift.errors import AvskriftError, BadOptions
 from avskrift.file_names import shown
 from avskrift.formats import FORMATS, RenderOptions, check_formats, write
@@ -142,7 +142,7 @@ def _transcribe_stdin(
             return
         with open_engine() as engine:
             transcript = _transcribe_one(engine, path, request)
-        typer.echo(write(transcript, request.formats[0], request.render), nl=False)
+        put_out(write(transcript, request.formats[0], request.render), line=False)
 
 
 def _transcribe_all(planned: list[PlannedOutput], request: Request, open_engine: Callable[[], Engine]) -> None:

@@ -13,10 +13,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from avskrift import formats
-from avskrift.cli import app
+from avskrift.cli import app, convert
 from avskrift.cli.output_options import HEARD_BY, Look
 from avskrift.errors import BadOptions
-from avskrift.formats import FORMATS, RenderOptions
+from avskrift.formats import FORMATS, RenderOptions, readers
 from avskrift.formats.presets import PRESETS
 from avskrift.transcript import Segment, Speaker, Transcript, Word
 
@@ -111,6 +111,35 @@ def test_standard_input_with_a_folder_makes_files(talk: Path, tmp_path: Path) ->
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"stdin.vtt", "stdin.txt"}
 
 
+@pytest.mark.parametrize("arguments", [["--format", "srt"], ["--check", "--max-line-width", "20"]])
+def test_an_output_that_takes_no_more_is_one_sentence(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "avskrift.cli", "convert", "-", *arguments],
+            input=TRANSCRIPT.to_json().encode(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert b"bad_configuration: Standard output could not be written (No space left on device)" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_standard_input_is_not_read_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (convert, readers):
+        monkeypatch.setattr(module, "MAX_SIZE_BYTES", 1000)
+    assert "stdin: too large for a transcript" in str(run("-", "--format", "txt", stdin=bytes(5000)).exception)
+
+
+def test_a_language_that_the_file_says_is_kept_and_that_is_said(talk: Path) -> None:
+    said = "The file says that sv is spoken: --language en was not taken."
+    done = run(talk, "--format", "vtt", "--language", "en")
+    assert said in done.stderr
+    assert "Language: sv" in talk.with_suffix(".vtt").read_text()
+    assert said not in run(talk, "--format", "srt", "--language", "sv").stderr
+
+
 def test_one_that_cannot_be_read_does_not_stop_the_others(talk: Path, tmp_path: Path) -> None:
     broken = tmp_path / "a.json"
     broken.write_text(json.dumps({**TRANSCRIPT.to_dict(), "version": 9}))
@@ -191,6 +220,8 @@ def test_the_look_that_is_asked_for_is_that_of_the_library(talk: Path) -> None:
         (["--format", "vtt", "--word-times", "--highlight-words"], "choose one"),
         (["--format", "html", "--media-url", "javascript:alert(1)"], "is no address"),
         (["-", "--format", "srt"], "goes alone"),
+        (["--check", "--force"], "--force is for files, and no --format names one"),
+        (["--check", "--output-dir", "out"], "--output-dir is for files, and no --format names one"),
         (["gone.json", "--format", "srt"], "there is no such file"),
     ],
 )

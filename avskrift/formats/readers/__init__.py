@@ -31,7 +31,7 @@ def read_file(path: Path) -> Reading:
     except OSError as error:
         raise UnsupportedMedia(f"{name}: cannot be read ({error.strerror}).") from error
     if len(content) > MAX_SIZE_BYTES:
-        raise UnsupportedMedia(f"{name}: too large for a transcript. {_HOW.capitalize()}.")
+        raise UnsupportedMedia(f"{name}: too large for a transcript: {_HOW}.")
     return read_bytes(content, name)
 
 
