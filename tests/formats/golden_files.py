@@ -12,10 +12,14 @@ import io
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from avskrift.formats import FORMATS, RenderOptions, write_all
 from avskrift.formats.presets import rules_for
 from avskrift.formats.readers import read_file
+
+if TYPE_CHECKING:
+    from docx.text.paragraph import Paragraph
 
 FOLDER = Path(__file__).parent / "golden"
 CASES = {
@@ -50,16 +54,36 @@ def _legible(name: str, content: bytes) -> bytes:
     return content
 
 
-def _paragraphs(document: bytes) -> str:
-    """Each paragraph with its style, and each run of it that is formatted by itself."""
+def _paragraphs(content: bytes) -> str:
+    """Each paragraph with its style, each run of it that is formatted by itself, and each field; tables by row."""
     import docx
+    from docx.table import Table
 
+    document = docx.Document(io.BytesIO(content))
     lines = []
-    for paragraph in docx.Document(io.BytesIO(document)).paragraphs:
-        runs = "|".join(run.text.replace("\n", "\\n") for run in paragraph.runs)
-        style = paragraph.style.name if paragraph.style else ""
-        lines.append(f"{style}: {runs}\n")
-    return "".join(lines)
+    for block in document.iter_inner_content():
+        if isinstance(block, Table):
+            cells = (
+                [_paragraph(paragraph) for cell in row.cells for paragraph in cell.paragraphs] for row in block.rows
+            )
+            lines += ["Table row: " + " / ".join(row) for row in cells]
+        else:
+            lines.append(_paragraph(block))
+    lines += ["At the foot: " + _paragraph(paragraph) for paragraph in document.sections[0].footer.paragraphs]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _paragraph(paragraph: Paragraph) -> str:
+    style = paragraph.style.name if paragraph.style else ""
+    return f"{style}: " + "|".join(_run(element) for element in paragraph._p if not element.tag.endswith("}pPr"))
+
+
+def _run(element: Any) -> str:
+    from docx.oxml.ns import qn
+
+    if element.tag.endswith("}fldSimple"):
+        return f"{{{element.get(qn('w:instr'))}}}"
+    return str(element.text).replace("\n", "\\n")
 
 
 if __name__ == "__main__":
