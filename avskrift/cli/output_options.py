@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ import typer
 
 from avskrift.errors import BadOptions
 from avskrift.formats import FORMATS, RenderOptions
+from avskrift.formats.format import CUE_RULES
 from avskrift.formats.media_url import checked_media_url
 from avskrift.formats.presets import DEFAULT_PRESET, PRESETS, rules_for
 
@@ -67,22 +68,6 @@ MediaBitrate = Annotated[
     ),
 ]
 
-#: The formats that an option means something to; another than these would leave it unheard.
-CUE_FORMATS = frozenset({"srt", "vtt", "ttml", "ass"})
-HEARD_BY = {
-    "preset": CUE_FORMATS,
-    "max_line_width": CUE_FORMATS,
-    "max_lines": CUE_FORMATS,
-    "max_words_per_cue": CUE_FORMATS,
-    "highlight_words": CUE_FORMATS,
-    "word_times": frozenset({"vtt"}),
-    "timestamps": frozenset({"txt"}),
-    "bom": frozenset({"srt", "csv"}),
-    "media_url": frozenset({"html", "smil"}),
-    "media_bitrate": frozenset({"smil"}),
-}
-_CUE_RULES = frozenset({"preset", "max_line_width", "max_lines", "max_words_per_cue"})
-
 
 @dataclass(frozen=True)
 class Look:
@@ -123,7 +108,14 @@ class Look:
     def _require_heard(self, formats: Collection[str], checked: bool) -> None:
         for name, hearing in HEARD_BY.items():
             asked = getattr(self, name) not in (None, False)
-            if asked and not hearing & set(formats) and not (checked and name in _CUE_RULES):
+            if asked and not hearing & set(formats) and not (checked and name in CUE_RULES):
                 option = f"--{name.replace('_', '-')}"
                 those = ", ".join(each for each in FORMATS if each in hearing)
                 raise BadOptions(f"{option} is for {those}, which is not among the formats: add one, or leave it out.")
+
+
+#: By option the formats that it means something to; another than these would leave it unheard.
+HEARD_BY = {
+    option.name: frozenset(name for name, each in FORMATS.items() if option.name in each.heeds)
+    for option in fields(Look)
+}

@@ -33,6 +33,11 @@ def width(text: str) -> int:
     return columns
 
 
+def escaped(text: str) -> str:
+    """As text stands between the tags of XML, HTML and WebVTT."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def reads_from_right(text: str) -> bool:
     """By its first letter that has a direction, as the Unicode bidirectional algorithm decides (UAX #9, P2 and P3)."""
     for character in text:

@@ -16,6 +16,8 @@ from tests.formats.documents import INTERVIEW, SILENCE, audited
 
 #: What only some formats need, or nobody who reads the registry.
 HEAVY = ("numpy", "av", "ctranslate2", "boto3", "rich", "docx", "lxml", "jinja2", "pysubs2")
+#: Of the standard library, what takes its time to import and one format needs.
+HEAVY += ("zipfile", "zlib", "hashlib", "base64", "html", "xml")
 
 
 def test_an_unknown_format_gets_the_list_of_those_that_exist() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from avskrift.formats.cues import Cue, Fragment
-from avskrift.formats.format import Format
+from avskrift.formats.format import CUE_OPTIONS, Format
 from avskrift.formats.highlight import Span, spoken_spans
 from avskrift.formats.overrides import without_overrides
 from avskrift.formats.rendition import Rendition
@@ -132,7 +132,7 @@ FORMAT = Format(
     name="ass",
     extension="ass",
     content_type="text/x-ssa; charset=utf-8",
-    description="Advanced SubStation Alpha subtitles",
     needs_word_times=True,
     render=render,
+    heeds=CUE_OPTIONS,
 )

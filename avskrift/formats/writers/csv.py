@@ -28,7 +28,7 @@ FORMAT = Format(
     name="csv",
     extension="csv",
     content_type="text/csv; charset=utf-8; header=present",
-    description="a table for spreadsheets: times, speaker, language, confidence, text",
     needs_word_times=True,
     render=render,
+    heeds=frozenset({"bom"}),
 )

@@ -6,9 +6,7 @@ since ten hours of it would take python-docx alone many seconds.
 
 from __future__ import annotations
 
-import html
 import io
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -17,7 +15,7 @@ from avskrift.formats import docx_styles
 from avskrift.formats.format import Format
 from avskrift.formats.labels import Labels, facts_of, is_machine_made, labels_for, notes_of
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
-from avskrift.formats.plain_text import reads_from_right
+from avskrift.formats.plain_text import escaped, reads_from_right
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import clock_s
 from avskrift.languages import language_tag
@@ -118,12 +116,12 @@ def _paragraph(style: str, runs: Iterable[str], *, right_to_left: bool) -> str:
 def _run(text: str, language: str | None = None, right_to_left: bool = False) -> str:
     properties = "<w:rtl/>" if right_to_left else ""
     if language:
-        properties += f'<w:lang w:val="{html.escape(docx_styles.locale_of(language))}"/>'
+        properties += f'<w:lang w:val="{docx_styles.locale_of(language)}"/>'
     return f"<w:r>{f'<w:rPr>{properties}</w:rPr>' if properties else ''}{_text(text)}</w:r>"
 
 
 def _text(text: str) -> str:
-    return f'<w:t xml:space="preserve">{html.escape(text, quote=False)}</w:t>'
+    return f'<w:t xml:space="preserve">{escaped(text)}</w:t>'
 
 
 def _add_footer(document: Document, rendition: Rendition, labels: Labels) -> None:
@@ -151,6 +149,8 @@ def _set_properties(document: Document, rendition: Rendition, labels: Labels) ->
 
 
 def _without_dates(written: io.BytesIO) -> bytes:
+    import zipfile
+
     dated, undated = zipfile.ZipFile(written), io.BytesIO()
     with zipfile.ZipFile(undated, "w", zipfile.ZIP_DEFLATED) as package:
         for name in dated.namelist():
@@ -164,7 +164,6 @@ FORMAT = Format(
     name="docx",
     extension="docx",
     content_type="application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    description="a document for Word: speakers, times, styles",
     needs_word_times=True,
     render=render,
 )

@@ -6,8 +6,6 @@ their hashes, so that no other could run even if some text found a way in.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +86,9 @@ def _policy(style: str, script: str, media_url: str | None) -> str:
 
 
 def _hash(content: str) -> str:
+    import base64
+    import hashlib
+
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
@@ -143,7 +144,7 @@ FORMAT = Format(
     name="html",
     extension="html",
     content_type="text/html; charset=utf-8",
-    description="a page to read and search; with the recording's address also to listen in",
     needs_word_times=True,
     render=render,
+    heeds=frozenset({"media_url"}),
 )

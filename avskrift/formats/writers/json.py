@@ -15,7 +15,6 @@ FORMAT = Format(
     name="json",
     extension="json",
     content_type="application/json",
-    description="segments, words, confidence, audit (docs/transcript-schema.md)",
     needs_word_times=False,
     render=render,
 )

@@ -21,7 +21,7 @@ from avskrift.languages import ISO_639_2, primary_language
 #: Where the recording's own is not known. Wowza wants one for each rendition, to choose among several; here is but one.
 NOMINAL_BITRATE = 1_000_000
 #: What XML 1.0 has no place for (https://www.w3.org/TR/xml/#charsets).
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 #: Wowza reads what is no MP4 by the prefix of its name.
 _PREFIXES = {".flv": "flv", ".mp3": "mp3"}
 
@@ -59,7 +59,7 @@ def _source(rendition: Rendition) -> str:
 
 def _named(file: str) -> str:
     """A file's name as it is: another would be no file's."""
-    if _NOT_XML.search(file):
+    if re.search(_NOT_XML, file):
         raise BadOptions(
             f"{file!r}: the manifest (smil) is XML, which cannot hold all of this name. Rename the file, or leave smil "
             "out."
@@ -79,7 +79,7 @@ FORMAT = Format(
     name="smil",
     extension="smil",
     content_type="application/smil+xml; charset=utf-8",
-    description="manifest of a video with its ttml captions, for Wowza Streaming Engine",
     needs_word_times=False,
     render=render,
+    heeds=frozenset({"media_url", "media_bitrate"}),
 )

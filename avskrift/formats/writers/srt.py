@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from avskrift.formats.cues import clock
-from avskrift.formats.format import Format
+from avskrift.formats.format import CUE_OPTIONS, Format
 from avskrift.formats.highlight import Run, Shown, ShownLine, shown
 from avskrift.formats.overrides import WORD_JOINER, without_overrides
 from avskrift.formats.rendition import Rendition
@@ -48,7 +48,7 @@ FORMAT = Format(
     name="srt",
     extension="srt",
     content_type="application/x-subrip; charset=utf-8",
-    description="SubRip subtitles",
     needs_word_times=True,
     render=render,
+    heeds=CUE_OPTIONS | {"bom"},
 )

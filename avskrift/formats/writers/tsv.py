@@ -20,7 +20,6 @@ FORMAT = Format(
     name="tsv",
     extension="tsv",
     content_type="text/tab-separated-values; charset=utf-8",
-    description="a table as openai/whisper writes it: milliseconds and text",
     needs_word_times=True,
     render=render,
 )

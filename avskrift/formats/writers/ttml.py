@@ -6,13 +6,16 @@ reader has to add a span's to them, and text in spans alone, whose background is
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from avskrift.formats.cues import clock
-from avskrift.formats.format import Format
+from avskrift.formats.format import CUE_OPTIONS, Format
 from avskrift.formats.highlight import Shown, ShownLine, shown
 from avskrift.formats.plain_text import reads_from_right
 from avskrift.formats.rendition import Rendition
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 #: A new picture takes a renderer 1/12 s for its background and some more for its text (IMSC 1.1 §9, the hypothetical
 #: render model), so that marks must not move faster.
@@ -66,6 +69,8 @@ _TEMPLATE = """
 
 def render(rendition: Rendition) -> bytes:
     """The document in UTF-8; without a body for silence, as the schema has it: a ``tt:div`` is never empty."""
+    from xml.etree import ElementTree
+
     document = ElementTree.fromstring(_TEMPLATE.strip())  # noqa: S314 - ours
     document.set(f"{{{_XML}}}lang", rendition.language or "und")
     _fit_region(document, rendition.options.rules.max_lines)
@@ -74,14 +79,15 @@ def render(rendition: Rendition) -> bytes:
     if cues:
         _add_body(document, cues, agents)
         _name_languages(document, cues, rendition)
-    _finish_head(document)
+    _drop_unused_styles(document)
+    ElementTree.indent(document[0], level=1)
     for prefix, uri in _PREFIXES.items():
         ElementTree.register_namespace(prefix, uri)
     content = ElementTree.tostring(document, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{content}\n'.encode()
 
 
-def _fit_region(document: ElementTree.Element, max_lines: int) -> None:
+def _fit_region(document: Element, max_lines: int) -> None:
     """As high as the lines of a cue, and within the picture."""
     region = document.find(f".//{{{_TT}}}region")
     if region is not None:
@@ -90,25 +96,23 @@ def _fit_region(document: ElementTree.Element, max_lines: int) -> None:
         region.set(f"{{{_TTS}}}extent", f"80% {height}%")
 
 
-def _add_agents(document: ElementTree.Element, rendition: Rendition) -> dict[str | None, str]:
+def _add_agents(document: Element, rendition: Rendition) -> dict[str | None, str]:
     """Who speaks, as agents of the metadata; their ids by the speakers'."""
     agents: dict[str | None, str] = {}
     metadata = document.find(f"{{{_TT}}}head/{{{_TT}}}metadata")
     for speaker, name in rendition.speaker_names.items():
         if metadata is not None and name and speaker:
             agents[speaker] = f"speaker{len(agents) + 1}"
-            agent = ElementTree.SubElement(
-                metadata, f"{{{_TTM}}}agent", {f"{{{_XML}}}id": agents[speaker], "type": "person"}
-            )
-            ElementTree.SubElement(agent, f"{{{_TTM}}}name", {"type": "full"}).text = name
+            agent = _add(metadata, f"{{{_TTM}}}agent", {f"{{{_XML}}}id": agents[speaker], "type": "person"})
+            _add(agent, f"{{{_TTM}}}name", {"type": "full"}).text = name
     return agents
 
 
-def _add_body(document: ElementTree.Element, cues: list[Shown], agents: dict[str | None, str]) -> None:
+def _add_body(document: Element, cues: list[Shown], agents: dict[str | None, str]) -> None:
     document[0].tail = "\n  "
-    body = ElementTree.SubElement(document, f"{{{_TT}}}body")
+    body = _add(document, f"{{{_TT}}}body")
     body.text = "\n    "
-    division = ElementTree.SubElement(body, f"{{{_TT}}}div")
+    division = _add(body, f"{{{_TT}}}div")
     division.text, division.tail = "\n      ", "\n  "
     for number, cue in enumerate(cues, 1):
         _add_paragraph(division, number, cue, agents)
@@ -116,7 +120,7 @@ def _add_body(document: ElementTree.Element, cues: list[Shown], agents: dict[str
     body.tail = "\n"
 
 
-def _add_paragraph(division: ElementTree.Element, number: int, cue: Shown, agents: dict[str | None, str]) -> None:
+def _add_paragraph(division: Element, number: int, cue: Shown, agents: dict[str | None, str]) -> None:
     attributes = {
         f"{{{_XML}}}id": f"cue{number}",
         "region": "bottom",
@@ -124,15 +128,15 @@ def _add_paragraph(division: ElementTree.Element, number: int, cue: Shown, agent
         "begin": clock(cue.start_ms, "."),
         "end": clock(cue.end_ms, "."),
     }
-    paragraph = ElementTree.SubElement(division, f"{{{_TT}}}p", attributes)
+    paragraph = _add(division, f"{{{_TT}}}p", attributes)
     paragraph.tail = "\n      "
     for row, line in enumerate(cue.lines):
         if row:
-            ElementTree.SubElement(paragraph, f"{{{_TT}}}br")
+            _add(paragraph, f"{{{_TT}}}br")
         _add_line(paragraph, line, agents.get(line.speaker))
 
 
-def _name_languages(document: ElementTree.Element, cues: list[Shown], rendition: Rendition) -> None:
+def _name_languages(document: Element, cues: list[Shown], rendition: Rendition) -> None:
     """On the paragraphs that are not in the document's."""
     for cue, paragraph in zip(cues, document.iter(f"{{{_TT}}}p"), strict=True):
         language = rendition.language_at(cue.start_ms)
@@ -140,12 +144,18 @@ def _name_languages(document: ElementTree.Element, cues: list[Shown], rendition:
             paragraph.set(f"{{{_XML}}}lang", language)
 
 
-def _add_line(paragraph: ElementTree.Element, line: ShownLine, agent: str | None) -> None:
+def _add_line(paragraph: Element, line: ShownLine, agent: str | None) -> None:
     for run in line.runs:
         attributes = {"style": "spoken" if run.marked else "text"}
         if agent:
             attributes[f"{{{_TTM}}}agent"] = agent
-        ElementTree.SubElement(paragraph, f"{{{_TT}}}span", attributes).text = run.text
+        _add(paragraph, f"{{{_TT}}}span", attributes).text = run.text
+
+
+def _add(parent: Element, tag: str, attributes: dict[str, str] | None = None) -> Element:
+    child = parent.makeelement(tag, attributes or {})
+    parent.append(child)
+    return child
 
 
 def _styles(cue: Shown) -> list[str]:
@@ -155,22 +165,19 @@ def _styles(cue: Shown) -> list[str]:
     return ["cue", *(["dialogue"] if dialogue else []), *(["rightToLeft"] if reads_from_right(text) else [])]
 
 
-def _finish_head(document: ElementTree.Element) -> None:
-    """Without the styles that nothing refers to."""
-    head = document[0]
+def _drop_unused_styles(document: Element) -> None:
     used = {name for element in document.iter() for name in element.get("style", "").split()}
-    for styling in head.findall(f"{{{_TT}}}styling"):
+    for styling in document[0].findall(f"{{{_TT}}}styling"):
         for style in list(styling):
             if style.get(f"{{{_XML}}}id") not in used:
                 styling.remove(style)
-    ElementTree.indent(head, level=1)
 
 
 FORMAT = Format(
     name="ttml",
     extension="ttml",
     content_type="application/ttml+xml; charset=utf-8",
-    description="TTML subtitles: EBU-TT-D and IMSC 1.1 Text",
     needs_word_times=True,
     render=render,
+    heeds=CUE_OPTIONS,
 )

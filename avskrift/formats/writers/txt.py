@@ -28,7 +28,7 @@ FORMAT = Format(
     name="txt",
     extension="txt",
     content_type="text/plain; charset=utf-8",
-    description="plain text, a paragraph for each stretch without a long pause",
     needs_word_times=False,
     render=render,
+    heeds=frozenset({"timestamps"}),
 )

@@ -6,7 +6,6 @@ made up.
 
 from __future__ import annotations
 
-import zlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,6 +70,8 @@ def _seconds(value: float) -> float:
 
 def _compression(text: str) -> float:
     """Bytes of the text per byte of it compressed, as openai/whisper counts."""
+    import zlib
+
     encoded = text.encode()
     return round(len(encoded) / len(zlib.compress(encoded)), 3)
 
@@ -122,7 +123,6 @@ FORMAT = Format(
     name="verbose_json",
     extension="verbose.json",
     content_type="application/json",
-    description="as OpenAI's transcription API answers (docs/verbose-json.md)",
     needs_word_times=True,
     render=render,
 )

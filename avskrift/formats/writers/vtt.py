@@ -6,21 +6,19 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from avskrift.formats.cues import Cue, clock
-from avskrift.formats.format import Format
+from avskrift.formats.format import CUE_OPTIONS, Format
 from avskrift.formats.highlight import Run, Shown, ShownLine, shown
-from avskrift.formats.plain_text import plain
+from avskrift.formats.plain_text import escaped, plain
 from avskrift.formats.rendition import Rendition
 from avskrift.transcript import UNKNOWN_MODEL
 
 
 def render(rendition: Rendition) -> str:
-    """The header, a note on where the text comes from, then cues with an empty line between."""
+    """The header, a note on where the text comes from, then cues with an empty line between.
+
+    Text is escaped as §3.2 of the standard wants it, ``>`` too, so that none can look like a time line.
+    """
     return "\n".join(["WEBVTT\n", _note(rendition), *_blocks(rendition)])
-
-
-def escaped(text: str) -> str:
-    """As §3.2 of the standard wants it; with ``>`` escaped, no text can look like a time line."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _note(rendition: Rendition) -> str:
@@ -79,7 +77,7 @@ FORMAT = Format(
     name="vtt",
     extension="vtt",
     content_type="text/vtt; charset=utf-8",
-    description="WebVTT subtitles",
     needs_word_times=True,
     render=render,
+    heeds=CUE_OPTIONS | {"word_times"},
 )
