@@ -2,7 +2,8 @@
 
 A cue comes with its first word. It stays after its last one where reading or the minimum needs it, at most
 ``LINGER_MS`` and never into the gap before the next; a remaining pause that short is closed, so that nothing flickers.
-Words that leave a cue no time (several at once, or two who speak over each other) share the time of their neighbours.
+Words that leave a cue no time (several at once) share the time of their neighbours, and what one says while another is
+still shown comes that much before its turn as it needs to be read, if the other can spare it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Spoken:
     end_ms: int
     columns: int
     stretch: int
+    said_ms: int | None = None
+    """When the first word is said, where it waits because another spoke first."""
 
 
 @dataclass(slots=True)
@@ -46,7 +49,9 @@ def times(spoken: Sequence[Spoken], rules: CueRules, recording_ms: int) -> list[
 
     Nothing lies beyond the recording, unless that has fewer milliseconds than there are cues.
     """
-    starts = _apart(_starts(spoken, rules, recording_ms), recording_ms)
+    starts = _starts(spoken, rules, recording_ms)
+    _let_in(starts, spoken, rules, recording_ms)
+    starts = _apart(starts, recording_ms)
     ends = []
     for position, cue in enumerate(spoken):
         following_ms = starts[position + 1] if position + 1 < len(spoken) else None
@@ -102,6 +107,20 @@ def _shared(block: _Block, needs: Sequence[int]) -> Iterator[int]:
     for need in needs:
         yield block.start_ms + length_ms * passed // total
         passed += need
+
+
+def _let_in(starts: list[int], spoken: Sequence[Spoken], rules: CueRules, recording_ms: int) -> None:
+    """Start what waited for another speaker earlier, where it lacks time: at most as both are equally fast to read."""
+    for position in range(1, len(spoken)):
+        cue, other = spoken[position], spoken[position - 1]
+        if cue.said_ms is None or cue.said_ms >= starts[position] or other.stretch != cue.stretch:
+            continue
+        follows = position + 1 < len(spoken) and spoken[position + 1].stretch == cue.stretch
+        until_ms = starts[position + 1] if follows else min(cue.end_ms + LINGER_MS, recording_ms)
+        need, needs_other = _needed_ms(cue.columns, rules), _needed_ms(other.columns, rules)
+        fair_ms = until_ms - (until_ms - starts[position - 1]) * need // (need + needs_other)
+        earliest_ms = max(cue.said_ms, fair_ms, until_ms - need, starts[position - 1])
+        starts[position] = min(starts[position], earliest_ms)
 
 
 def _apart(starts: list[int], recording_ms: int) -> list[int]:

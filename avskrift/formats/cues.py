@@ -65,8 +65,8 @@ def build_cues(transcript: Transcript, rules: CueRules) -> list[Cue]:
     for stretch, (begin, end) in enumerate(search.stretches()):
         for span in search.spans(begin, end):
             spans.append(span)
-            columns = search.columns(span)
-            spoken.append(Spoken(pieces[span.begin].start_ms, pieces[span.end - 1].end_ms, columns, stretch))
+            first, last = pieces[span.begin], pieces[span.end - 1]
+            spoken.append(Spoken(first.start_ms, last.end_ms, search.columns(span), stretch, first.said_ms))
     shown = times(spoken, rules, recording_ms(transcript))
     return [_cue(pieces, span, *at, rules.dash) for span, at in zip(spans, shown, strict=True)]
 

@@ -79,7 +79,7 @@ def break_cost(left: str, right: str, language: str, spaced: bool) -> float:
     if not spaced and not (is_wide(left[-1]) or is_wide(right[0])):
         return WITHIN_WORD
     words = break_words(language)
-    one, other = _traits(left, words), _traits(right, words)
+    one, other = _traits(left, language), _traits(right, language)
     if one.ending is not _Ending.NOTHING:
         return _after_punctuation(one, other)
     if other.begins_sentence and one.after < HELD:
@@ -137,7 +137,9 @@ def _parting_a_number(one: _Traits, other: _Traits, words: BreakWords) -> float 
     return HELD if counted and one.bare in words.units else None
 
 
-def _traits(text: str, words: BreakWords) -> _Traits:
+@lru_cache(maxsize=16_384)
+def _traits(text: str, language: str) -> _Traits:
+    words = break_words(language)
     core = text.rstrip(CLOSING_QUOTES)
     bare = core.lower().strip(".,!?…:;।–—" + _QUOTES_BEFORE)
     shown = text.lstrip(_QUOTES_BEFORE)

@@ -42,6 +42,8 @@ class Piece(NamedTuple):
     ends_segment: bool
     speaker: str | None
     language: str
+    said_ms: int | None = None
+    """When it is said, where ``start_ms`` is later because another spoke first."""
 
 
 class _Timed(NamedTuple):
@@ -89,7 +91,7 @@ def pieces_of(transcript: Transcript) -> list[Piece]:
             if start_ms < earliest_ms or end_ms < spoken_ms or end_ms > limit_ms:
                 start_ms = max(earliest_ms, min(start_ms, limit_ms))
                 end_ms = max(spoken_ms, start_ms, min(end_ms, limit_ms))
-                piece = piece._replace(start_ms=start_ms, end_ms=end_ms)  # noqa: PLW2901
+                piece = piece._replace(start_ms=start_ms, end_ms=end_ms, said_ms=piece.start_ms)  # noqa: PLW2901
             pieces.append(piece)
             earliest_ms, spoken_ms = start_ms, end_ms
     return pieces

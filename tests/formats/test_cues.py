@@ -292,3 +292,20 @@ def test_a_pause_too_short_to_see_is_closed_down_to_the_gap() -> None:
     first = sentence("Först var det en mening som tog sin tid.", 0.0)
     cues = build_cues(transcript_of(first, sentence("Sedan kom det en till som var lika lång.", first.end_s + 0.3)))
     assert [right.start_ms - left.end_ms for left, right in pairwise(cues)] == [80]
+
+
+def test_two_who_talk_at_once_share_the_time() -> None:
+    one = sentence("Jag har faktiskt inte sagt det du påstår att jag har sagt.", 0.0, speaker="a")
+    other = sentence("Jag hörde det alldeles tydligt på radion i går kväll.", 0.4, speaker="b")
+    first, second = build_cues(transcript_of(one, other))
+    speeds = [sum(map(line_width, cue.lines)) * 1000 / (cue.end_ms - cue.start_ms) for cue in (first, second)]
+    assert second.start_ms < to_ms(one.end_s)
+    assert max(speeds) < 1.2 * min(speeds)
+
+
+def test_who_waits_for_another_is_not_shown_before_speaking() -> None:
+    one = sentence("Jag tycker att vi skulle ha gjort det här för länge sedan,", 0.0, speaker="a")
+    other = Segment(one.end_s - 0.1, one.end_s + 0.2, "Mm.", (Word(one.end_s - 0.1, one.end_s + 0.2, "Mm."),), "b")
+    on = sentence("men det är som det är och nu gör vi det bästa av det.", one.end_s + 0.3, speaker="a")
+    murmur = next(cue for cue in build_cues(transcript_of(one, other, on)) if lines_of(cue) == ("Mm.",))
+    assert murmur.start_ms == to_ms(one.end_s - 0.1)
