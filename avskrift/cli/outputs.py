@@ -16,8 +16,9 @@ from avskrift.transcript import Transcript
 
 
 def files_to_write(plan: PlannedOutput, *, force: bool, quiet: bool) -> dict[str, Path]:
-    """By format, those that do not exist yet; the others are kept and named, unless ``force``."""
-    kept = [] if force else [name for name, file in plan.files.items() if file.exists()]
+    """By format, those that do not exist yet; the others are kept and named, unless ``force``. A link that leads
+    nowhere exists too: writing would replace it."""
+    kept = [] if force else [name for name, file in plan.files.items() if os.path.lexists(file)]
     if kept and not quiet:
         names = ", ".join(shown(plan.files[name]) for name in kept)
         err.print(f"Kept, as --force was not given: {names}")

@@ -19,6 +19,9 @@ MEDIA_SUFFIXES = frozenset(
     ".mpeg .mpg .mts .mxf .oga .ogg .ogv .opus .ra .ts .vob .wav .webm .wma .wmv".split()
 )
 
+#: Of file systems in use: ext4, APFS and NTFS come to about this.
+_MAX_NAME_BYTES = 255
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -50,14 +53,14 @@ def find_recordings(inputs: Iterable[Path], output_dir: Path | None = None) -> l
     """
     found: dict[Path, Recording] = {}
     for path in inputs:
+        if not _exists(path):
+            raise BadOptions(f"{path}: there is no such file or folder.")
         if path.is_dir():
             recordings = [Recording(file, _mirrored(file, path, output_dir)) for file in _media_below(path)]
             if not recordings:
                 raise BadOptions(f"{path}: no audio or video file in this folder.")
-        elif path.exists():
-            recordings = [Recording(path, output_dir or path.parent)]
         else:
-            raise BadOptions(f"{path}: there is no such file or folder.")
+            recordings = [Recording(path, output_dir or path.parent)]
         for recording in recordings:
             found.setdefault(recording.path.resolve(), recording)
     return list(found.values())
@@ -67,10 +70,10 @@ def find_transcripts(inputs: Iterable[Path], output_dir: Path | None = None) -> 
     """Files as given, each once; raises ``BadOptions`` for a folder and for what does not exist."""
     found: dict[Path, Recording] = {}
     for path in inputs:
+        if not _exists(path):
+            raise BadOptions(f"{path}: there is no such file.")
         if path.is_dir():
             raise BadOptions(f"{path} is a folder: name the transcripts in it, such as {path}/*.json.")
-        if not path.exists():
-            raise BadOptions(f"{path}: there is no such file.")
         found.setdefault(path.resolve(), Recording(path, output_dir or path.parent))
     return list(found.values())
 
@@ -78,7 +81,8 @@ def find_transcripts(inputs: Iterable[Path], output_dir: Path | None = None) -> 
 def plan_outputs(recordings: Sequence[Recording], formats: Sequence[str]) -> list[PlannedOutput]:
     """``<stem>.<ext>`` for each, ``<name.mp3>.<ext>`` where two files clash or a recording would be overwritten.
 
-    Raises ``BadOptions`` when even the full names clash with each other or with an input.
+    Raises ``BadOptions`` when even the full names clash with each other or with an input, and for a name that no file
+    can have.
     """
     sources = {recording.path.resolve() for recording in recordings}
     by_stem = [_planned(recording, recording.path.stem, formats) for recording in recordings]
@@ -95,6 +99,11 @@ def plan_outputs(recordings: Sequence[Recording], formats: Sequence[str]) -> lis
             f"Two inputs would be written to the same {taken[0]}, or one over another. Do one after the other, each "
             "with an --output-dir of its own."
         )
+    too_long = [
+        file for plan in planned for file in plan.files.values() if len(os.fsencode(file.name)) > _MAX_NAME_BYTES
+    ]
+    if too_long:
+        raise BadOptions(f"{too_long[0].name}: no file's name may be that long. Rename what it is made of.")
     return planned
 
 
@@ -126,6 +135,13 @@ def write_file(path: Path, content: bytes) -> None:
     finally:  # also after an interrupt
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for any file
+        return False
 
 
 def _media_below(folder: Path) -> Iterator[Path]:

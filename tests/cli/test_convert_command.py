@@ -85,6 +85,13 @@ def test_what_exists_is_kept_unless_forced(talk: Path) -> None:
     assert "Välkomna" in talk.with_suffix(".srt").read_text()
 
 
+def test_a_link_that_leads_nowhere_is_kept_too(talk: Path) -> None:
+    link = talk.with_suffix(".srt")
+    link.symlink_to("gone.srt")
+    assert "Kept, as --force was not given: talk å.srt" in run(talk, "--format", "srt").stderr
+    assert link.is_symlink()
+
+
 def test_a_transcript_whose_files_exist_is_not_even_read(talk: Path) -> None:
     talk.with_suffix(".srt").touch()
     talk.write_text("broken")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from avskrift.errors import BadOptions, ConfigurationError
-from avskrift.formats.files import find_recordings, find_transcripts, plan_outputs, require_writable, write_file
+from avskrift.formats.files import (
+    Recording,
+    find_recordings,
+    find_transcripts,
+    plan_outputs,
+    require_writable,
+    write_file,
+)
 
 
 @pytest.fixture
@@ -122,6 +130,21 @@ def test_an_input_is_not_written_over_by_another(folder: Path) -> None:
         (folder / name).touch()
     with pytest.raises(BadOptions, match="over another"):
         plan_outputs(find_transcripts([folder / "talk.json", folder / "talk.json.json"]), ["json"])
+
+
+def test_a_name_that_no_file_can_have_is_told_before_the_work(folder: Path) -> None:
+    path = folder / f"{'å' * 125}.json"
+    path.touch()
+    found = find_transcripts([path])
+    assert [plan.files["srt"].name for plan in plan_outputs(found, ["srt"])] == [f"{'å' * 125}.srt"]
+    with pytest.raises(BadOptions, match=r"verbose\.json: no file's name may be that long"):
+        plan_outputs(found, ["srt", "verbose_json"])
+
+
+@pytest.mark.parametrize("find", [find_recordings, find_transcripts])
+def test_an_input_with_such_a_name_is_not_there(folder: Path, find: Callable[[list[Path]], list[Recording]]) -> None:
+    with pytest.raises(BadOptions, match="no such file"):
+        find([folder / f"{'x' * 300}.json"])
 
 
 @pytest.mark.parametrize(("name", "said"), [("sub", "is a folder"), ("gone.json", "no such file")])
