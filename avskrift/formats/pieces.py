@@ -24,7 +24,7 @@ _MISPLACED_S = 1.0
 #: 10,000 hours: a time beyond is no time of a recording, and no subtitle format could show it.
 LATEST_S = 36_000_000.0
 #: How far ahead in the text a word is looked for, beyond its own length: more than that is another word.
-_SEARCH_CHARACTERS = 40
+SEARCH_CHARACTERS = 40
 #: Where others speak at the same time, a segment can be interrupted after punctuation or such a pause.
 _BREATH_MS = 300
 _PUNCTUATION = (",", ".", "!", "?", "…", ":", ";", "।", "。", "，", "、", "！", "？")
@@ -197,7 +197,7 @@ def _timed(segment: Segment) -> list[_Timed]:
     found: list[_Timed] = []
     position = 0
     for word, start_s, end_s in words:
-        at = text.find(word, position, position + len(word) + _SEARCH_CHARACTERS) if word else -1
+        at = text.find(word, position, position + len(word) + SEARCH_CHARACTERS) if word else -1
         if at < 0:
             continue
         at = _between(found, text, position, at)

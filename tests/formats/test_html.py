@@ -19,7 +19,7 @@ from avskrift.errors import BadOptions
 from avskrift.formats import RenderOptions
 from avskrift.formats.paragraphs import paragraphs_of
 from avskrift.formats.tidy import clock_s, speaker_names
-from avskrift.transcript import Transcript
+from avskrift.transcript import Segment, Transcript, Word
 from tests.formats.documents import INTERVIEW, SILENCE, spoken, transcripts
 
 #: Every element that the page is made of; a transcript can add none.
@@ -116,6 +116,13 @@ def test_words_are_placed_as_scripts_count_letters() -> None:
     units = "👩‍👩‍👧‍👦 é 𝔸b slut".encode("utf-16-le")
     for at, word in zip(map(int, place.split()[::2]), said[0].words, strict=True):
         assert units[2 * at :].decode("utf-16-le").startswith(word.text)
+
+
+def test_a_word_that_stands_only_much_later_does_not_take_the_ones_between_with_it() -> None:
+    text = "Hej och välkomna till dagens sammanträde med nämnden för slut."
+    words = (Word(0.0, 0.2, "slut."), Word(0.2, 0.4, "Hej"), Word(0.4, 0.6, "och"))
+    page = parsed(replace(INTERVIEW, segments=(Segment(0.0, 1.0, text, words),)), "a.mp3")
+    assert [span.attributes["data-w"] for span in page.css("span[data-w]")] == ["0 200 4 400"]
 
 
 def test_nothing_is_fetched_and_no_script_runs_but_its_own() -> None:

@@ -15,7 +15,7 @@ from avskrift.formats.format import Format
 from avskrift.formats.labels import facts_of, is_machine_made, labels_for, notes_of
 from avskrift.formats.media_url import checked_media_url
 from avskrift.formats.paragraphs import Paragraph, paragraphs_of
-from avskrift.formats.pieces import to_ms
+from avskrift.formats.pieces import SEARCH_CHARACTERS, to_ms
 from avskrift.formats.rendition import Rendition
 from avskrift.formats.tidy import clock_s, tidy_words
 from avskrift.languages import language_tag
@@ -123,11 +123,11 @@ def _piece(segment: Segment, with_words: bool) -> _Piece:
 
 
 def _places(segment: Segment) -> str:
-    """Words that the text does not have are left out: the text is what is shown."""
+    """Words that the text does not have, or only much later, are left out: the text is what is shown."""
     places = []
     at = units = 0
     for word in tidy_words(segment):
-        found = segment.text.find(word.text, at)
+        found = segment.text.find(word.text, at, at + len(word.text) + SEARCH_CHARACTERS)
         if found >= 0:
             units += _utf16_units(segment.text[at:found])
             places.append(f"{units} {to_ms(word.start_s)}")
