@@ -17,7 +17,7 @@ from itertools import pairwise
 
 from avskrift.formats.break_words import NAME_PARTICLES
 from avskrift.formats.dashes import DASHES, begins_turn
-from avskrift.formats.line_breaks import COMMA, HELD, NAME, UNMARKED_SENTENCE, break_cost
+from avskrift.formats.line_breaks import COMMA, HELD, NAME, TITLE, UNMARKED_SENTENCE, break_cost
 from avskrift.formats.pieces import Piece
 from avskrift.formats.plain_text import width
 from avskrift.formats.presets import CueRules
@@ -31,8 +31,10 @@ LINGER_MS = 500
 _CUE = 0.6
 #: A break between cues is worse than one between lines by this factor, and a pause of ``_FULL_PAUSE_MS`` halves it.
 _CUE_BREAK, _FULL_PAUSE_MS = 2.2, 600
+#: Besides, where what belongs together as names and numbers do is torn: rather a cue that is somewhat short.
+_TORN = 0.8
 #: A sentence ends within the cue (BBC: one sentence each); and then the next one does not end with the cue.
-_TWO_SENTENCES, _RUN_ON = 0.85, 0.7
+_TWO_SENTENCES, _RUN_ON = 0.85, 1.2
 #: A pause held within a cue, for each second beyond what one hears as a comma.
 _HELD_PAUSE_PER_S, _HEARD_PAUSE_MS = 1.2, 300
 #: Reading time that is missing: that there is any, and each second of it.
@@ -127,7 +129,8 @@ class CueSearch:
                 kept += _TWO_SENTENCES
             turns += turn
             self._line_breaks[position] = cost
-            self._cue_breaks[position] = _CUE_BREAK * cost * (1 - 0.5 * min(1.0, pause_ms / _FULL_PAUSE_MS))
+            torn = _TORN if cost >= TITLE and not left.ends_segment else 0.0
+            self._cue_breaks[position] = _CUE_BREAK * cost * (1 - 0.5 * min(1.0, pause_ms / _FULL_PAUSE_MS)) + torn
             self._kept[position], self._sentences[position], self._turns[position] = kept, sentences, turns
 
     def _places(self, begin: int, end: int) -> list[int]:

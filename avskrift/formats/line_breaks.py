@@ -24,6 +24,7 @@ PREPOSITION = 0.7
 BETWEEN_WORDS = 1.0
 LEANING = 1.7
 PAIR = 2.0
+TITLE = 2.1
 NAME = 2.3
 HELD = 2.6
 NUMBER = 3.0
@@ -116,6 +117,8 @@ def _within_clause(one: _Traits, other: _Traits, words: BreakWords) -> float:
 def _parting_a_name_or_pair(one: _Traits, other: _Traits, words: BreakWords) -> float | None:
     if one.particle and (other.capital or other.particle):
         return max(NAME, one.after)
+    if other.capital and one.bare in words.titles:
+        return TITLE
     if one.capital and other.capital and not one.function:
         return NAME
     return PAIR if (one.bare, other.bare) in words.pairs else None
@@ -183,7 +186,7 @@ def _cost_before(bare: str, words: BreakWords) -> float:
 
 
 def _cost_after(bare: str, words: BreakWords) -> float:
-    if any(bare in some for some in (words.holds_next, words.conjunctions, words.prepositions, words.titles)):
+    if any(bare in some for some in (words.holds_next, words.conjunctions, words.prepositions)):
         return HELD
     return LEANING if bare in words.leans_on_next else 0.0
 

@@ -273,6 +273,24 @@ def test_a_name_with_particles_stays_on_a_line(text: str, name: str, language: s
     assert any(name in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("text", "whole", "language"),
+    [
+        ("Här har vi professor Lars Erik Lundgren från Kungliga Tekniska högskolan.", "Lars Erik Lundgren", "sv"),
+        ("Med oss är Siv Malm, Per Olof Enquist och Lena Ek från Umeå.", "Per Olof Enquist", "sv"),
+        ("Lägenheten på 68 kvm kostar 4,2 miljoner kronor i dag.", "4,2 miljoner kronor", "sv"),
+        ("The President of the United States met with Joe Biden.", "the United States", "en"),
+    ],
+)
+def test_a_short_line_is_not_filled_at_the_price_of_a_name(text: str, whole: str, language: str) -> None:
+    assert any(whole in cue[0] for cue in shown(said(text), preset="vertical", language=language))
+
+
+def test_a_title_holds_a_name_and_nothing_else() -> None:
+    assert break_cost("professor", "Lars", "sv", True) > 2 * BETWEEN_WORDS
+    assert break_cost("professor", "i", "sv", True) == PREPOSITION
+
+
 def test_a_particle_is_one_only_between_capitals() -> None:
     assert break_cost("Stockholm", "de", "sv", True) == BETWEEN_WORDS
     first = said("Alla vi som gick i skolan i Stockholm de åren minns det än.")
