@@ -73,6 +73,12 @@ class ResultStore:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
 
 
+def require_possible(job: Job) -> None:
+    """Raise ``BadOptions`` for formats or a preset that this version does not have: another one took the job."""
+    formats.check_formats(job.options.formats)
+    rules_for(job.options.preset)
+
+
 def _look(job: Job) -> formats.RenderOptions:
     """As the job asked; named as the results, so that a manifest finds its subtitles, and titled as the upload, which
     it plays."""

@@ -28,7 +28,7 @@ from instance.ending import Ending
 from instance.faults import brief, insist
 from instance.heartbeat import Claim, Heartbeat, Pace
 from instance.preparation import Preparation
-from instance.results import ResultStore
+from instance.results import ResultStore, require_possible
 from instance.services import Services, Transcriber
 
 log = logging.getLogger(__name__)
@@ -127,6 +127,7 @@ class Attempt:
             self.has_worked = True
 
     def _transcribe(self) -> Transcript:
+        require_possible(self._claim.job)
         self._place.fetch(self._claim.job, self._cancel)
         self._mark("downloaded")
         engine = self._engine(self._claim.job.options)

@@ -17,6 +17,10 @@ def register_settings(env: Environment) -> RegisterSettings:
         formats=tuple(FORMATS),
         presets=tuple(PRESETS),
         needs={"smil": "ttml"},
+        heeds={
+            option: tuple(name for name, each in FORMATS.items() if option in each.heeds)
+            for option in ("preset", "highlight_words")
+        },
         default_language=env.optional("DEFAULT_LANGUAGE") or None,
         default_callback_url=env.optional("CALLBACK_URL") or None,
         allowed_callback_hosts=env.names("ALLOWED_CALLBACK_HOSTS"),

@@ -91,6 +91,8 @@ class OptionRules:
     """Names of the subtitle presets there are."""
     needs: Mapping[str, str] = field(default_factory=dict)
     """Formats that refer to another one, which has to be asked for with them."""
+    heeds: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By option of how results look, the formats that it means something to."""
     default_language: str | None = None
     """Of recordings whose language is not named; where it is to be detected, the one expected."""
     default_callback_url: str | None = None
@@ -118,7 +120,21 @@ def parse_options(values: Mapping[str, Any], rules: OptionRules) -> JobOptions:
         raise BadOptions(f"Unknown option {unknown[0]!r}. There are: {', '.join(sorted(_CHECKS))}.")
     checked = {name: _CHECKS[name](value, rules) for name, value in values.items()}
     defaults = JobOptions(language=rules.default_language, callback_url=rules.default_callback_url)
-    return _at_home(replace(defaults, **checked), rules)
+    options = _at_home(replace(defaults, **checked), rules)
+    _require_heard(options, rules)
+    return options
+
+
+def _require_heard(options: JobOptions, rules: OptionRules) -> None:
+    """Raise ``BadOptions`` for an option that nothing of what is asked for would show."""
+    asked = {"preset": options.preset != DEFAULT_PRESET, "highlight_words": options.highlight_words}
+    for name, heeding in rules.heeds.items():
+        if asked[name] and not set(heeding) & set(options.formats):
+            raise BadOptions(
+                f"{name} is for {', '.join(heeding)}, which is not among the formats: add one, or leave it out."
+            )
+    if options.highlight_words and not options.words:
+        raise BadOptions("highlight_words needs the times of words, but words is false: leave one of them out.")
 
 
 def _at_home(options: JobOptions, rules: OptionRules) -> JobOptions:

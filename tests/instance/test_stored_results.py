@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
+import pytest
+
 from avskrift.formats import FORMATS, RenderOptions, write
 from avskrift.formats.presets import rules_for
 from avskrift.jobs.model import Job, JobStatus
@@ -69,11 +71,19 @@ def test_a_manifest_plays_the_upload_with_the_subtitles_beside_it(stage: Stage) 
     assert "<audio" not in stage.read(ended.result["keys"]["html"])
 
 
-def test_a_preset_that_went_away_fails_the_job_with_those_there_are(stage: Stage) -> None:
-    upload = stage.deployment.put("uploads/a.mp3", b"sound", **{"avskrift-preset": "newer"})
-    job = stage.deployment.registrar(presets=("newer",)).register(upload, NOW)
-    stage.run(engine_for=lambda *_: TalkingEngine())
+@pytest.mark.parametrize(
+    ("name", "rules", "said"),
+    [("preset", {"presets": ("newer",)}, "sv-broadcast"), ("formats", {"formats": ("newer",)}, "verbose_json")],
+)
+def test_what_went_away_fails_the_job_before_the_work_with_what_there_is(
+    stage: Stage, name: str, rules: dict[str, Any], said: str
+) -> None:
+    upload = stage.deployment.put("uploads/a.mp3", b"sound", **{f"avskrift-{name}": "newer"})
+    job = stage.deployment.registrar(**rules).register(upload, NOW)
+    engine = TalkingEngine()
+    stage.run(engine_for=lambda *_: engine)
     ended = stage.job(job)
     assert ended.error
     assert (ended.error.code, ended.attempt) == ("bad_options", 1)
-    assert "sv-broadcast" in ended.error.message
+    assert said in ended.error.message
+    assert engine.heard == []

@@ -80,6 +80,27 @@ def test_a_format_that_refers_to_another_is_not_made_without_it() -> None:
     assert parse_options({"formats": ["srt"]}, rules).formats == ("srt",)
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"preset": "easy", "formats": ["txt", "json"]}, "preset is for srt, ttml, which is not among the formats"),
+        ({"highlight_words": True, "formats": ["txt"]}, "highlight_words is for srt, which is not among the formats"),
+        ({"highlight_words": True, "words": False}, "words is false"),
+    ],
+)
+def test_an_option_that_nothing_would_show_is_refused(asked: dict[str, Any], said: str) -> None:
+    rules = OptionRules(
+        formats=("txt", "json", "srt", "vtt", "ttml"),
+        presets=("default", "easy"),
+        heeds={"preset": ("srt", "ttml"), "highlight_words": ("srt",)},
+    )
+    with pytest.raises(BadOptions, match=said):
+        parse_options(asked, rules)
+    shown = {**asked, "formats": [*asked.get("formats", []), "srt"], "words": True}
+    assert parse_options(shown, rules).formats[-1] == "srt"
+    assert parse_options({"preset": "default", "highlight_words": False, "formats": ["txt"]}, rules).formats == ("txt",)
+
+
 def test_the_preset_of_jobs_is_that_of_the_formats() -> None:
     assert DEFAULT_PRESET == presets.DEFAULT_PRESET
 

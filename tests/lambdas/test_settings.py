@@ -27,3 +27,14 @@ def test_every_format_and_preset_is_taken(rules: OptionRules, preset: str) -> No
 def test_a_manifest_is_not_taken_without_its_captions(rules: OptionRules) -> None:
     with pytest.raises(BadOptions, match="smil needs ttml"):
         parse_options({"formats": ["smil", "txt"]}, rules)
+
+
+@pytest.mark.parametrize("asked", [{"preset": "easy"}, {"highlight_words": True}])
+def test_how_subtitles_look_is_not_asked_of_a_job_without_any(rules: OptionRules, asked: dict[str, object]) -> None:
+    for name in FORMATS:
+        options = {**asked, "formats": sorted({name, "ttml" if name == "smil" else name})}
+        if set(asked) & FORMATS[name].heeds or name == "smil":
+            assert name in parse_options(options, rules).formats
+        else:
+            with pytest.raises(BadOptions, match="is for srt, vtt"):
+                parse_options(options, rules)
