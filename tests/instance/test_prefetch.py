@@ -210,7 +210,9 @@ def test_recording_that_can_not_be_fetched_ahead_is_met_again_by_its_attempt(sta
 def test_recording_deleted_before_its_turn_ends_its_own_job_only(stage: Stage) -> None:
     first, second = two_jobs(stage)
     stage.deployment.s3.delete_object(Bucket=second.bucket, Key=second.key)
-    stage.run(in_first(lambda work: work.on_progress(NEARLY_DONE)))
+    # What cannot be fetched ahead goes back to the queue, where the agent must still be looking.
+    patient = stage.with_settings(linger_s=1.0)
+    stage.run(in_first(lambda work: work.on_progress(NEARLY_DONE)), settings=patient)
     assert stage.job(first).status is JobStatus.COMPLETED
     assert stage.job(second).error.code == "object_gone"
     assert stage.messages() == 0
