@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -109,7 +110,27 @@ def test_word_times_of_vtt_come_back() -> None:
     first, second, last = vtt.read(rendered(CUES, "vtt", word_times=True)).transcript.segments
     assert first.words == (Word(0.5, 0.9, "Hej"), Word(0.9, 1.1, "&"), Word(1.1, 2.0, "välkommen!"))
     assert [(word.text, word.start_s) for word in second.words][-2:] == [("-->", 2.5), ("sant.", 2.687)]
-    assert last.words == ()
+    assert last.words == (Word(8.0, 9.0, "Slut."),)
+
+
+def test_a_lone_word_says_nothing_of_its_time_where_no_word_does() -> None:
+    assert all(segment.words == () for segment in vtt.read(rendered(CUES, "vtt")).transcript.segments)
+
+
+@pytest.mark.parametrize("name", ["srt", "vtt"])
+def test_words_too_fast_to_be_marked_one_by_one_come_back_one_after_the_other(name: str) -> None:
+    cue = Cue(0, 1000, (line((0, 200, "Det "), (200, 240, "är "), (240, 280, "ju "), (280, 1000, "så.")),))
+    reading = read_bytes(rendered([cue], name, highlight_words=True).encode(), "x")
+    (segment,) = reading.transcript.segments
+    assert [word.text for word in segment.words] == ["Det", "är", "ju", "så."]
+    assert all(left.end_s <= right.start_s < right.end_s for left, right in pairwise(segment.words))
+    assert reading.repairs == ()
+
+
+def test_words_marked_at_once_share_their_time() -> None:
+    text = "WEBVTT\n\n00:01.000 --> 00:02.000\n<u>Ja</u> <u>då</u>\n\n00:02.000 --> 00:03.000\nJa <u>då</u>\n"
+    (segment,) = vtt.read(text).transcript.segments
+    assert segment.words == (Word(1.0, 1.5, "Ja"), Word(1.5, 3.0, "då"))
 
 
 @pytest.mark.parametrize("name", ["srt", "vtt"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from avskrift.errors import UnsupportedMedia
 from avskrift.formats.pieces import LATEST_S
@@ -85,7 +86,8 @@ def reading(cues: Iterable[ReadCue], repairs: Repairs, language: str | None, mod
     runs = list(_runs_of_moments(_without_empty(cues, repairs)))
     names = dict.fromkeys(text.speaker for run in runs for text in run[0].texts if text.speaker)
     speakers = {name: Speaker(f"speaker-{number}", name) for number, name in enumerate(names, 1)}
-    drafts = [segment for run in runs for segment in _segments(run, speakers)]
+    with_times = any(moment.times_ms for run in runs for moment in run)
+    drafts = [segment for run in runs for segment in _segments(run, speakers, with_times)]
     segments = mended(drafts, repairs)
     transcript = Transcript(
         language=language,
@@ -129,10 +131,16 @@ def _follows(cue: ReadCue, following: ReadCue) -> bool:
     return same and cue.end_ms == following.start_ms and cue.marks != following.marks
 
 
-def _segments(moments: list[ReadCue], speakers: dict[str, Speaker]) -> Iterator[Segment]:
-    """One for each speaker. Without word times they share the cue's time by length of text."""
+def _segments(moments: list[ReadCue], speakers: dict[str, Speaker], with_times: bool) -> Iterator[Segment]:
+    """One for each speaker. Without word times they share the cue's time by length of text.
+
+    ``with_times``: cues of the file have times within, so that a lone word without one is known to last as its cue.
+    """
     cue = replace(moments[0], end_ms=moments[-1].end_ms)
-    tokens = _marked_tokens(cue, moments) or _timed_tokens(cue)
+    is_one_word = sum(len(text.words) for text in cue.texts) == 1
+    tokens = _marked_tokens(cue, moments)
+    if not tokens and (cue.times_ms or (with_times and is_one_word)):
+        tokens = _timed_tokens(cue)
     shares = list(_shared([text.length for text in cue.texts], cue.start_ms, cue.end_ms))
     for number, (text, share) in enumerate(zip(cue.texts, shares, strict=True)):
         own = [token for token in tokens if token.text == number]
@@ -151,27 +159,47 @@ def _marked_tokens(cue: ReadCue, moments: list[ReadCue]) -> list[_Token]:
         for mark in moment.marks:
             spans[mark] = spans.get(mark, (moment.start_ms, 0))[0], moment.end_ms
     tokens = []
+    marks = sorted(spans, reverse=True)
+    own: list[tuple[int, int]] = []
     for token in _tokens(cue, {start for start, _ in spans}):
-        end = token.place + len(token.letters)
-        own = [span for mark, span in spans.items() if mark[0] < end and token.place < mark[1]]
+        while marks and marks[-1][0] <= token.place:
+            own.append(marks.pop())
+        own = [mark for mark in own if token.place < mark[1]]
         if not own:
             return []
-        tokens.append(replace(token, span_ms=(min(start for start, _ in own), max(end for _, end in own))))
-    return tokens
+        span_ms = min(spans[mark][0] for mark in own), max(spans[mark][1] for mark in own)
+        tokens.append(replace(token, span_ms=span_ms))
+    return _in_turn(tokens)
+
+
+def _in_turn(tokens: list[_Token]) -> list[_Token]:
+    """What a speaker's words are marked for together they share by length: nobody says two at once."""
+    parted: list[_Token] = []
+    for (_, span_ms), together in groupby(tokens, key=lambda token: (token.text, token.span_ms)):
+        own = list(together)
+        spans = _shared([len(token.letters) for token in own], *span_ms)
+        parted += [replace(token, span_ms=span) for token, span in zip(own, spans, strict=True)]
+    for at, following in enumerate(parted[1:]):
+        token = parted[at]
+        both_ms = max(token.span_ms[0], following.span_ms[0]), min(token.span_ms[1], following.span_ms[1])
+        if token.text == following.text and both_ms[0] < both_ms[1]:
+            (_, until_ms), _ = _shared([len(token.letters), len(following.letters)], *both_ms)
+            parted[at] = replace(token, span_ms=(token.span_ms[0], until_ms))
+            parted[at + 1] = replace(following, span_ms=(until_ms, following.span_ms[1]))
+    return parted
 
 
 def _timed_tokens(cue: ReadCue) -> list[_Token]:
     """Each ends where the next begins: the file says no more. Those without a time of their own share by length."""
-    if not cue.times_ms:
-        return []
     total = sum(text.length for text in cue.texts)
     times = [*sorted({0: cue.start_ms, **cue.times_ms}.items()), (total, cue.end_ms)]
     if any(left[1] > right[1] for left, right in pairwise(times)):
         return []
     timed = []
     tokens = _tokens(cue, set(cue.times_ms))
+    places = [token.place for token in tokens]
     for (place, start_ms), (until, end_ms) in pairwise(times):
-        own = [token for token in tokens if place <= token.place < until]
+        own = tokens[bisect_left(places, place) : bisect_left(places, until)]
         spans = _shared([len(token.letters) for token in own], start_ms, end_ms)
         timed += [replace(token, span_ms=span) for token, span in zip(own, spans, strict=True)]
     return timed
@@ -180,11 +208,12 @@ def _timed_tokens(cue: ReadCue) -> list[_Token]:
 def _tokens(cue: ReadCue, cuts: set[int]) -> list[_Token]:
     """The words of a cue, cut where something has a time of its own."""
     tokens = []
+    places = sorted(cuts)
     place = 0
     for number, text in enumerate(cue.texts):
         for word in text.words:
-            inner = [cut - place for cut in sorted(cuts) if place < cut < place + len(word)]
-            for start, end in pairwise([0, *inner, len(word)]):
+            inner = places[bisect_right(places, place) : bisect_left(places, place + len(word))]
+            for start, end in pairwise([0, *(cut - place for cut in inner), len(word)]):
                 tokens.append(_Token(number, place + start, word[start:end]))
             place += len(word)
     return tokens
