@@ -141,9 +141,10 @@ def _segments(moments: list[ReadCue], speakers: dict[str, Speaker], with_times: 
     tokens = _marked_tokens(cue, moments)
     if not tokens and (cue.times_ms or (with_times and is_one_word)):
         tokens = _timed_tokens(cue)
+    tokens_of = {number: list(own) for number, own in groupby(tokens, key=lambda token: token.text)}
     shares = list(_shared([text.length for text in cue.texts], cue.start_ms, cue.end_ms))
     for number, (text, share) in enumerate(zip(cue.texts, shares, strict=True)):
-        own = [token for token in tokens if token.text == number]
+        own = tokens_of.get(number, [])
         words = tuple(Word(token.span_ms[0] / 1000, token.span_ms[1] / 1000, token.letters) for token in own)
         start_ms, end_ms = share
         if own and len(cue.texts) > 1:
