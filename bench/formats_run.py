@@ -7,6 +7,7 @@ The files are written beside the transcript, as `avskrift convert` does. Linux: 
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -23,6 +24,7 @@ def main() -> None:
     names = [name for name in names if name in formats.FORMATS]
     began = time.perf_counter()
     transcript = read_file(path).transcript
+    gc.freeze()  # as the command does
     read = time.perf_counter()
     size_bytes = 0
     for name, content in formats.write_all(transcript, names, options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import tempfile
 from dataclasses import dataclass, replace
@@ -190,6 +191,8 @@ def _convert_one(plan: PlannedOutput, files: dict[str, Path], request: Request) 
 def _read(path: Path, request: Request) -> Transcript:
     """The transcript; what was mended in it, and what its subtitles will lack, is said."""
     reading = read_file(path)
+    # It stays until all is written: without this, the collector walks over its objects again and again meanwhile.
+    gc.freeze()
     transcript = replace(reading.transcript, language=reading.transcript.language or request.language)
     if not request.quiet:
         for repair in (*reading.repairs, *_unheard(transcript, request), *_lacking(transcript, request)):

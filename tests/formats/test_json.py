@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from avskrift import formats
+from avskrift import formats, json_text
 from avskrift.transcript import Segment, Transcript, Word
 from tests.formats.documents import INTERVIEW, SILENCE, transcripts
 from tests.formats.published_schema import faults_in
@@ -121,3 +122,21 @@ def test_numbers_that_json_has_none_for_are_not_written() -> None:
     assert faults_in(written) == []
     assert (data["segments"][0]["start_s"], data["segments"][0]["confidence"]) == (0.0, None)
     assert data["engine"] == {"beam": None, "of": [None, {"deep": 1}]}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+flat_objects = st.lists(st.dictionaries(st.text(), st.text() | st.integers(), min_size=1, max_size=3), max_size=4)
+
+
+@given(st.dictionaries(st.text(), json_values | flat_objects, max_size=4))
+def test_whatever_is_dumped_reads_back_as_it_was(value: dict[str, Any]) -> None:
+    """Objects in a list are encoded together and put on lines afterwards: no text may look like what lies between."""
+    text = json_text.dump(value)
+    assert json.loads(text) == json.loads(
+        json_text.HALF_CHARACTERS.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+    )
+    assert "\x1f" not in text
