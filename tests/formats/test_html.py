@@ -19,6 +19,7 @@ from avskrift.errors import BadOptions
 from avskrift.formats import RenderOptions
 from avskrift.formats.paragraphs import paragraphs_of
 from avskrift.formats.tidy import clock_s, speaker_names
+from avskrift.local.settings import CHECKOUT
 from avskrift.transcript import Segment, Transcript, Word
 from tests.formats.documents import INTERVIEW, SILENCE, spoken, transcripts
 
@@ -57,6 +58,7 @@ def test_the_page_is_whole_on_a_machine_whose_encoding_is_ascii() -> None:
         "sys.stdout.buffer.write(formats.write(Transcript(None, 5.0, 0.0, 'base'), 'html'))"
     )
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ascii_only["PYTHONPATH"] = str(CHECKOUT)  # what an editable install says of it is read in the machine's encoding
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | ascii_only, capture_output=True, check=True)
     assert done.stdout == formats.write(SILENCE, "html")
 

@@ -8,7 +8,7 @@ import pytest
 
 from avskrift.jobs.model import JobStatus
 
-pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("scripted")]
+pytestmark = [pytest.mark.cloud, pytest.mark.slow, pytest.mark.xdist_group("scripted")]
 
 OFFSET_S = 240
 HALF_AN_INSTANCE = 200_000

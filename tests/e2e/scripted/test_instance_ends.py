@@ -72,7 +72,15 @@ def test_agent_that_can_not_start_powers_its_machine_off(at_rest: Any, unique: s
     assert let_it_end_well(at_rest, job_id).attempt == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(
+            signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow
+        ),  # ``tests/instance`` ends agents politely, too
+        pytest.param(signal.SIGKILL, id="SIGKILL"),
+    ],
+)
 def test_agent_ended_by_a_signal_powers_its_machine_off(at_rest: Any, unique: str, number: signal.Signals) -> None:
     before = known(at_rest)
     job_id = at_rest.put(f"uploads/{unique}/a.wav", work_s="10")
