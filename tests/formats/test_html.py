@@ -58,8 +58,11 @@ def test_the_page_is_whole_on_a_machine_whose_encoding_is_ascii() -> None:
         "sys.stdout.buffer.write(formats.write(Transcript(None, 5.0, 0.0, 'base'), 'html'))"
     )
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    ascii_only["PYTHONPATH"] = str(CHECKOUT)  # what an editable install says of it is read in the machine's encoding
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | ascii_only, capture_output=True, check=True)
+    # Without ``site``, which reads the paths of editable installs in the machine's encoding, whatever they hold.
+    ascii_only["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=os.environ | ascii_only, capture_output=True, check=True
+    )
     assert done.stdout == formats.write(SILENCE, "html")
 
 
