@@ -77,7 +77,7 @@ def test_agent_that_can_not_start_powers_its_machine_off(at_rest: Any, unique: s
     [
         pytest.param(
             signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow
-        ),  # ``tests/instance`` ends agents politely, too
+        ),
         pytest.param(signal.SIGKILL, id="SIGKILL"),
     ],
 )
