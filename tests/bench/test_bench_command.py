@@ -53,10 +53,12 @@ def test_unknown_bench_is_refused_with_those_there_are() -> None:
 def test_quick_formats_measure_each_and_all_and_leave_nothing(tmp_path: Path) -> None:
     done = bench("formats", "--quick", "--json", temporary=tmp_path)
     assert done.returncode == 0, done.stderr
-    seconds, memory, sizes = json.loads(done.stdout)["sections"]
-    assert [row["name"] for row in seconds["rows"]] == ["read the json", *FORMATS, "all"]
+    seconds, memory, sizes, goals = json.loads(done.stdout)["sections"]
+    everything = [*FORMATS, "all", "all, with --highlight-words"]
+    assert [row["name"] for row in seconds["rows"]] == ["read the json", *everything]
     for section in (memory, sizes):
-        assert [row["name"] for row in section["rows"]] == [*FORMATS, "all"]
+        assert [row["name"] for row in section["rows"]] == everything
+    assert all("not judged" in row["name"] for row in goals["rows"]), "goals are those of ten hours"
     assert all(row["median"] > 0 for section in (seconds, memory, sizes) for row in section["rows"])
     assert list(tmp_path.iterdir()) == []
 
