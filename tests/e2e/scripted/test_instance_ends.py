@@ -75,9 +75,7 @@ def test_agent_that_can_not_start_powers_its_machine_off(at_rest: Any, unique: s
 @pytest.mark.parametrize(
     "number",
     [
-        pytest.param(
-            signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow
-        ),
+        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),
         pytest.param(signal.SIGKILL, id="SIGKILL"),
     ],
 )
