@@ -101,17 +101,24 @@ def _message_id(job_id: str, kind: str, sequence: int) -> str:
 
 
 def _body(kind: str, job: Job, now: float, links: ResultLinks | None) -> str:
-    """Under 20 kB: what does not fit (a client's own long keys and texts) is left to ``GET /jobs/{id}``."""
+    """Under 20 kB: what does not fit is left out.
+
+    The last links first, since a link of an instance role takes up to 2 kB and there may be one for each format
+    (``result.keys`` names them all); then the options, with a client's own long texts.
+    """
     data = summary(job)
-    if links:
-        data["links"] = dict(links.links)
-        data["links_expires_at"] = iso_time(links.expires_at)
-    body = _compact({"type": kind, "timestamp": iso_time(now), "data": data})
-    if len(body.encode()) >= MAX_BODY_BYTES:
-        data.pop("links", None)
-        data["options"] = None
+    kept = dict(links.links) if links else {}
+    while True:
+        if links and kept:
+            data |= {"links": kept, "links_expires_at": iso_time(links.expires_at)}
         body = _compact({"type": kind, "timestamp": iso_time(now), "data": data})
-    return body
+        if len(body.encode()) < MAX_BODY_BYTES or data["options"] is None:
+            return body
+        if kept:
+            kept.popitem()
+        else:
+            data["options"] = None
+        data = {name: value for name, value in data.items() if not name.startswith("links")}
 
 
 def _compact(value: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from avskrift.errors import ConfigurationError
 from avskrift.jobs.delivery import Outbox, WebhookSecrets
 from avskrift.jobs.model import Job, JobStatus
 from avskrift.jobs.options import JobOptions
-from avskrift.jobs.outbox import OutboxEntry, outbox_entry_for
+from avskrift.jobs.outbox import OutboxEntry, ResultLinks, outbox_entry_for
 from avskrift.jobs.table import ended_job
 from avskrift.webhooks.address import AddressRules
 from avskrift.webhooks.send import WebhookSender
@@ -232,3 +232,22 @@ def test_body_stays_under_twenty_kilobytes(queued_job: Job) -> None:
     long = replace(queued_job, key="uploads/" + "日" * 340, options=options, status=JobStatus.COMPLETED)
     long = replace(long, result={"keys": {str(n): "results/" + "x" * 100 for n in range(60)}})
     assert len(outbox_entry_for(long, 0.0).body.encode()) < 20_000
+
+
+def test_links_that_do_not_fit_are_left_out_from_the_last_one_on(queued_job: Job) -> None:
+    ended = replace(queued_job, status=JobStatus.COMPLETED)
+    signed = {f"format-{number}": f"https://bucket.example/{number}?token={'x' * 1_900}" for number in range(12)}
+    body = outbox_entry_for(ended, 0.0, ResultLinks(signed, expires_at=3_600.0)).body
+    data = json.loads(body)["data"]
+    assert len(body.encode()) < 20_000
+    assert 5 <= len(data["links"]) < 12
+    assert list(data["links"].items()) == list(signed.items())[: len(data["links"])]
+    assert data["links_expires_at"]
+    assert data["options"] is not None
+
+
+def test_no_link_has_no_date_on_which_it_ends(queued_job: Job) -> None:
+    ended = replace(queued_job, status=JobStatus.COMPLETED)
+    endless = ResultLinks({"txt": "https://bucket.example/?token=" + "x" * 30_000}, expires_at=3_600.0)
+    data = json.loads(outbox_entry_for(ended, 0.0, endless).body)["data"]
+    assert not {"links", "links_expires_at"} & set(data)
