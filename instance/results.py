@@ -73,10 +73,17 @@ class ResultStore:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
 
 
+_NOTHING_SAID = Transcript(language=None, duration_s=0.0, speech_s=0.0, model="")
+
+
 def require_possible(job: Job) -> None:
-    """Raise ``BadOptions`` for formats or a preset that this version does not have: another one took the job."""
-    formats.check_formats(job.options.formats)
-    rules_for(job.options.preset)
+    """Raise ``BadOptions`` for what could not be written in the end, before the work.
+
+    Formats or a preset that this version does not have (another one took the job), a name that a format cannot hold:
+    tried with nothing said, which takes as good as no time.
+    """
+    for _ in formats.write_all(_NOTHING_SAID, job.options.formats, _look(job)):
+        pass
 
 
 def _look(job: Job) -> formats.RenderOptions:

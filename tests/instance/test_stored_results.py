@@ -71,6 +71,18 @@ def test_a_manifest_plays_the_upload_with_the_subtitles_beside_it(stage: Stage) 
     assert "<audio" not in stage.read(ended.result["keys"]["html"])
 
 
+def test_a_name_that_a_manifest_cannot_hold_fails_the_job_before_the_work(stage: Stage) -> None:
+    upload = stage.deployment.put("uploads/a\x01.mp3", b"sound", **{"avskrift-formats": "ttml,smil"})
+    job = stage.deployment.registrar(formats=tuple(FORMATS)).register(upload, NOW)
+    engine = TalkingEngine()
+    stage.run(engine_for=lambda *_: engine)
+    ended = stage.job(job)
+    assert ended.error
+    assert ended.error.code == "bad_options"
+    assert "Rename the file" in ended.error.message
+    assert engine.heard == []
+
+
 @pytest.mark.parametrize(
     ("name", "rules", "said"),
     [("preset", {"presets": ("newer",)}, "sv-broadcast"), ("formats", {"formats": ("newer",)}, "verbose_json")],
