@@ -16,7 +16,7 @@ def register_settings(env: Environment) -> RegisterSettings:
     rules = OptionRules(
         formats=tuple(FORMATS),
         presets=tuple(PRESETS),
-        needs={"smil": "ttml"},
+        needs={name: each.refers_to for name, each in FORMATS.items() if each.refers_to},
         heeds={
             option: tuple(name for name, each in FORMATS.items() if option in each.heeds)
             for option in ("preset", "highlight_words")

@@ -47,13 +47,17 @@ def written(transcript: Transcript, files: dict[str, Path], options: RenderOptio
 
 def say_missing_captions(plan: PlannedOutput, files: Collection[str], quiet: bool) -> None:
     """A manifest refers to captions beside it; else only a player would say that there are none."""
-    captions = plan.recording.output_folder / f"{plan.name}.{FORMATS['ttml'].extension}"
-    if "smil" in files and not quiet and not captions.exists():
-        manifest = shown(plan.files["smil"])
-        err.print(
-            f"{manifest} shows the captions of {shown(captions)}, which is not beside it: add --format ttml.",
-            style="yellow",
-        )
+    for name in files:
+        needed = FORMATS[name].refers_to
+        if needed is None or quiet:
+            continue
+        captions = plan.recording.output_folder / f"{plan.name}.{FORMATS[needed].extension}"
+        if not captions.exists():
+            manifest = shown(plan.files[name])
+            err.print(
+                f"{manifest} shows the captions of {shown(captions)}, which is not beside it: add --format {needed}.",
+                style="yellow",
+            )
 
 
 def say_path(path: Path, quiet: bool) -> None:

@@ -18,8 +18,8 @@ class Format:
 
     ``extension`` has no dot and is no other format's. ``needs_word_times`` says that what it shows would be wrong by
     seconds where times are estimated, so that words are aligned for it. ``heeds`` names the options of the command line
-    that change it. ``render`` imports libraries that only its own format needs: the Lambdas read the registry too, and
-    carry pure Python only.
+    that change it, ``refers_to`` the format whose file it expects beside its own. ``render`` imports libraries that
+    only its own format needs: the Lambdas read the registry too, and carry pure Python only.
     """
 
     name: str
@@ -28,3 +28,4 @@ class Format:
     needs_word_times: bool
     render: Callable[[Rendition], str | bytes]
     heeds: frozenset[str] = frozenset()
+    refers_to: str | None = None

@@ -82,4 +82,5 @@ FORMAT = Format(
     needs_word_times=False,
     render=render,
     heeds=frozenset({"media_url", "media_bitrate"}),
+    refers_to="ttml",
 )
