@@ -122,7 +122,7 @@ def test_standard_input_with_a_folder_makes_files(talk: Path, tmp_path: Path) ->
 def test_an_output_that_takes_no_more_is_one_sentence(arguments: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "avskrift.cli", "convert", "-", *arguments],
+            [sys.executable, "-m", "avskrift", "convert", "-", *arguments],
             input=TRANSCRIPT.to_json().encode(),
             stdout=full,
             stderr=subprocess.PIPE,

@@ -19,7 +19,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def avskrift(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "avskrift.cli", "models", *arguments]
+    command = [sys.executable, "-m", "avskrift", "models", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 

@@ -32,7 +32,7 @@ speech = [
 
 
 def avskrift(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "avskrift.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "avskrift", *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
 
@@ -86,7 +86,7 @@ class TestWithTheModel:
         assert all(segment["words"] for segment in json.loads(talk.with_suffix(".json").read_text())["segments"])
 
     def test_an_interrupt_ends_it_with_130_and_writes_nothing(self, talk: Path) -> None:
-        command = [sys.executable, "-m", "avskrift.cli", "transcribe", "--model", "base", str(talk)]
+        command = [sys.executable, "-m", "avskrift", "transcribe", "--model", "base", str(talk)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr
             assert process.stderr.readline().startswith("Model base")

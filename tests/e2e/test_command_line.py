@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def avskrift(chain: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "avskrift.cli", *arguments, "--local", "--cloud-dir", str(chain.cloud.folder)]
+    command = [sys.executable, "-m", "avskrift", *arguments, "--local", "--cloud-dir", str(chain.cloud.folder)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
 
 

@@ -1,3 +1,0 @@
-from avskrift.cli import main
-
-main()
