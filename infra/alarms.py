@@ -14,10 +14,9 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from avskrift.jobs.metrics import NAMESPACE
 from infra.config import Config
 
-#: Where Powertools puts the functions' metrics, with the function's part as the dimension ``service``.
-METRICS_NAMESPACE = "avskrift"
 PERIOD = cdk.Duration.minutes(5)
 
 
@@ -69,7 +68,7 @@ class Alarms(Construct):
 def _counted(name: str, part: str) -> cloudwatch.Metric:
     """How often a function reported something; the functions say 0 for nothing, or nothing."""
     return cloudwatch.Metric(
-        namespace=METRICS_NAMESPACE,
+        namespace=NAMESPACE,
         metric_name=name,
         dimensions_map={"service": part},
         statistic="Sum",

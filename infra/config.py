@@ -40,6 +40,12 @@ class Config:
     local: bool = False
     """The cloud on one machine: callbacks to loopback are allowed and nothing outlives the stack; default false."""
 
+    bucket_name: str = ""
+    """Name of the bucket, which no other account may have; empty (default): CloudFormation makes one up."""
+    customer_key: bool = False
+    """Encrypt with a KMS key of the deployment's own, 1 USD a month, instead of AWS' service-managed keys; default
+    false: for those whose rules ask for a key they can revoke."""
+
     availability_zones: tuple[str, ...]
     """Zones with a subnet, and so the zones where capacity is looked for; default: the region's a, b and c."""
     instance_types: tuple[str, ...] = ("g4dn.xlarge", "g6.xlarge", "g5.xlarge")
@@ -97,8 +103,16 @@ class Config:
     log_retention_days: int = 30
     """Days logs are kept, one of the periods CloudWatch knows; default 30."""
     alarm_topic_arn: str = ""
-    """SNS topic that is told of alarms: ``max_usd_per_day`` reached, rows edited into nonsense, messages nobody could
-    process. Empty (default): they only show in CloudWatch. Its seven alarms cost 0.10 USD a month each either way."""
+    """SNS topic that is told of alarms; empty (default): the stack makes one of its own."""
+    alarm_email: str = ""
+    """Address that the stack's own topic writes to; empty (default): subscribe something yourself."""
+    oldest_wait_alarm_s: int = 1800
+    """Seconds a job may wait for an instance before the alarm; default 1800, well before ``no_capacity_after_s``."""
+    dashboard: bool = True
+    """Make a CloudWatch dashboard: an account's first three are free, each further one 3 USD a month; default true."""
+    monthly_budget_usd: float = 0.0
+    """US dollars a month at which the stack ``<name>-account`` makes AWS Budgets write to ``alarm_email``; 0 (default):
+    no budget and no such stack."""
     retain_data: bool = True
     """Keep bucket and table when the stack is destroyed (never with ``local``); default true."""
 
@@ -200,6 +214,7 @@ _AT_LEAST_ONE = (
     "uploads_expire_days",
     "results_expire_days",
     "work_expire_days",
+    "oldest_wait_alarm_s",
 )
 
 #: Settings whose text has a form, and that form in words.
@@ -210,6 +225,8 @@ _FORMS: Mapping[str, tuple[str, str]] = {
     "ami_parameter": (r"(/[A-Za-z0-9_.-]+)+", "the path of an SSM parameter such as /avskrift/avskrift/ami"),
     "model": (r"[A-Za-z0-9][\w./-]*", "the name of a model such as kb-whisper-small"),
     "device": (r"auto|cpu|cuda", "auto, cpu or cuda"),
+    "bucket_name": (r"([a-z0-9][a-z0-9-]{1,61}[a-z0-9])?", "3 to 63 lower-case letters, digits and hyphens, or empty"),
+    "alarm_email": (r"([^@\s]+@[^@\s]+\.[^@\s]+)?", "an e-mail address, or empty"),
     "alarm_topic_arn": (r"(arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+)?", "the ARN of an SNS topic, or empty"),
     "default_language": (r"([a-z]{2,3})?", "a language code such as sv, or empty to detect the language"),
 }
@@ -223,7 +240,12 @@ def _check(config: Config) -> None:
     for key in _AT_LEAST_ONE:
         if getattr(config, key) < 1:
             raise ConfigurationError(f'The setting "{key}" must be at least 1, not {getattr(config, key)}.')
-    for wrong, sentence in (*_fleet_faults(config), *_time_faults(config), *_data_faults(config)):
+    for wrong, sentence in (
+        *_fleet_faults(config),
+        *_alarm_faults(config),
+        *_time_faults(config),
+        *_data_faults(config),
+    ):
         if wrong:
             raise ConfigurationError(sentence)
 
@@ -245,6 +267,20 @@ def _fleet_faults(config: Config) -> list[tuple[bool, str]]:
             f'The setting "root_volume_gib" must be at least {needed_gib} so that "max_size_bytes" fits.',
         ),
         (config.max_usd_per_day <= 0, 'The setting "max_usd_per_day" must be more than 0.'),
+    ]
+
+
+def _alarm_faults(config: Config) -> list[tuple[bool, str]]:
+    return [
+        (
+            bool(config.alarm_topic_arn and config.alarm_email),
+            'The settings "alarm_topic_arn" and "alarm_email" exclude each other: subscribe the address to your topic.',
+        ),
+        (
+            config.monthly_budget_usd > 0 and not config.alarm_email,
+            'The setting "monthly_budget_usd" needs "alarm_email": the address that AWS Budgets writes to.',
+        ),
+        (config.monthly_budget_usd < 0, 'The setting "monthly_budget_usd" must be 0 or more.'),
     ]
 
 

@@ -94,6 +94,7 @@ class Fleet(Construct):
                 "jobs_queue_url": queues.jobs.queue_url,
                 "outbox_queue_url": queues.outbox.queue_url,
                 "secret_id": resources.secret.secret_arn,
+                "log_group": self.log_group.log_group_name,
                 "model": config.model,
                 "linger_s": config.linger_s,
                 "lease_s": config.lease_s,

@@ -14,8 +14,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from avskrift.jobs.metrics import NAMESPACE
 from infra import permissions
-from infra.alarms import METRICS_NAMESPACE
 from infra.bundling import lambda_code
 from infra.config import Config
 from infra.fleet import Fleet
@@ -275,7 +275,7 @@ def _common_environment(surroundings: Surroundings) -> dict[str, str]:
         "AVSKRIFT_JOBS_QUEUE_URL": queues.jobs.queue_url,
         "AVSKRIFT_OUTBOX_QUEUE_URL": queues.outbox.queue_url,
         "AVSKRIFT_JOB_TTL_DAYS": str(config.job_ttl_days),
-        "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+        "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
     }
     return {**environment, "AVSKRIFT_INSECURE_CALLBACKS": "1"} if config.local else environment
 

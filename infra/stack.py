@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.alarms import Alarms
+from avskrift import __version__
 from infra.config import Config
 from infra.fleet import DEPLOYMENT_TAG, AgentResources, Fleet
 from infra.functions import Functions, Surroundings
 from infra.network import Network
+from infra.observability import Observability
 from infra.queues import Queues
 from infra.storage import Storage
 from infra.webhooks import WebhookSecret
@@ -38,8 +39,7 @@ class AvskriftStack(cdk.Stack):
             config=config, storage=storage, queues=queues, secret=secret, network=network, fleet=fleet
         )
         functions = Functions(self, "Functions", surroundings=surroundings)
-        dead_letters = {"uploads": queues.uploads_dlq, "jobs": queues.jobs_dlq, "outbox": queues.outbox_dlq}
-        Alarms(self, "Alarms", config=config, dead_letters=dead_letters)
+        observability = Observability(self, "Observability", config=config, queues=queues, functions=functions)
         self._outputs(
             {
                 "Deployment": config.name,
@@ -59,6 +59,10 @@ class AvskriftStack(cdk.Stack):
                 "AmiParameter": config.ami_parameter,
                 "SecretId": secret.secret_arn,
                 "SubnetIds": ",".join(network.subnet_ids),
+                "AgentLogGroup": fleet.log_group.log_group_name,
+                "AlarmTopicArn": observability.topic_arn or "none",
+                "InstanceTypes": ",".join(config.instance_types),
+                "Version": __version__,
             }
         )
 

@@ -23,6 +23,8 @@ class AgentSettings:
     jobs_queue_url: str
     outbox_queue_url: str
     secret_id: str
+    log_group: str
+    """Where the agent's own logs and metrics go, in a stream named after the instance; empty: nowhere."""
     model: str
     """Name of the model on the image."""
     device: str

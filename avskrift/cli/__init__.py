@@ -8,7 +8,7 @@ from collections.abc import Callable
 import typer
 
 from avskrift import __version__
-from avskrift.cli import cloud, convert, jobs, models, transcribe
+from avskrift.cli import cloud, convert, cost, doctor, jobs, models, transcribe
 from avskrift.cli.terminal import complain
 from avskrift.errors import AvskriftError
 
@@ -27,6 +27,8 @@ app = typer.Typer(
 transcribe.register(app)
 convert.register(app)
 jobs.register(app)
+cost.register(app)
+doctor.register(app)
 app.add_typer(models.app, name="models")
 app.add_typer(cloud.app, name="cloud")
 

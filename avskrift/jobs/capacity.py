@@ -23,6 +23,7 @@ from avskrift.jobs.fleet_model import (
     Terminate,
 )
 from avskrift.jobs.growth import after_answer, audit_line, second_try
+from avskrift.jobs.instance_prices import note_prices
 from avskrift.jobs.messages import send_job, send_outbox
 from avskrift.jobs.model import Job, JobError, MalformedRow
 from avskrift.jobs.observation import Nudge, Observer
@@ -167,7 +168,11 @@ class _Pass:
         self.fleet.close(record, answer, _memory_row(memory))
         self.memory = memory
         self.report.launches.append(answer)
+        self._guard("note prices", self._note_prices, answer)
         return answer
+
+    def _note_prices(self, answer: LaunchAnswer) -> None:
+        note_prices(self.table, self.fleet.ec2, answer, self.now)
 
     def _act(self, action: Action) -> None:
         handlers: dict[type, Callable[[Any], None]] = {

@@ -140,6 +140,7 @@ def _agent_settings(bucket: str, environment: dict[str, str]) -> AgentSettings:
         jobs_queue_url=environment["JOBS_QUEUE_URL"],
         outbox_queue_url=environment["OUTBOX_QUEUE_URL"],
         secret_id="webhooks",
+        log_group="",
         model="scripted",
         device="cpu",
         linger_s=0.0,

@@ -22,7 +22,7 @@ Resources = Mapping[str, Any]
 OUTPUTS = set(
     "Deployment BucketName TableName UploadsQueueUrl UploadsDlqUrl JobsQueueUrl JobsDlqUrl OutboxQueueUrl OutboxDlqUrl "
     "RegisterFunction ReconcileFunction CapacityFunction DeliverFunction LaunchTemplateId AmiParameter SecretId "
-    "SubnetIds".split()
+    "SubnetIds AgentLogGroup AlarmTopicArn InstanceTypes Version".split()
 )
 
 

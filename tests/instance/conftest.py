@@ -33,6 +33,7 @@ def stage(deployment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         jobs_queue_url=deployment.jobs_queue_url,
         outbox_queue_url=deployment.outbox_queue_url,
         secret_id="webhooks",
+        log_group="",
         model="scripted",
         device="cpu",
         linger_s=0.0,

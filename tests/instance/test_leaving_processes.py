@@ -121,6 +121,7 @@ class Machine:
             "jobs_queue_url": self.queue_url,
             "outbox_queue_url": self.queue_url,
             "secret_id": "webhooks",
+            "log_group": "",
             "model": "scripted",
             "device": "cpu",
             "linger_s": 3_600,
