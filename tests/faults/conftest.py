@@ -18,6 +18,7 @@ import instance.agent
 from avskrift.jobs.delivery import Outbox
 from avskrift.local.receiver import Receiver
 from instance.settings import AgentSettings
+from lambdas import nudge
 from tests.faults.wire import SharedSession, Wire, connect, shared_client
 from tests.faults.world import IMAGE, Clock, World
 
@@ -83,8 +84,8 @@ def world(
 
 
 def _forget_deployment(functions: dict[str, types.ModuleType]) -> None:
-    """Warm state belongs to one deployment."""
-    for module in functions.values():
+    """Warm state belongs to one deployment; so does that of what several functions share."""
+    for module in (*functions.values(), nudge):
         for member in vars(module).values():
             if hasattr(member, "cache_clear"):
                 member.cache_clear()
