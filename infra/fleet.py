@@ -73,6 +73,7 @@ class Fleet(Construct):
                     # Without it a deleted recording answers 403, as a fault of permissions does.
                     allow("s3:ListBucket", storage.bucket.bucket_arn),
                     permissions.allow_job_items(storage.table.table_arn),
+                    permissions.allow_instance_items(storage.table.table_arn),
                     allow(permissions.CONSUME_ACTIONS, queues.jobs.queue_arn),
                     allow("sqs:SendMessage", queues.outbox.queue_arn),
                     allow("secretsmanager:GetSecretValue", resources.secret.secret_arn),

@@ -12,6 +12,8 @@ from infra.permissions import allow
 
 #: The tag that EC2 itself puts on instances of a launch template: it finds those that lost ours.
 TEMPLATE_TAG = "aws:ec2launchtemplate:id"
+#: What capacity looks at: the fleet, and what a spot instance costs when it is launched.
+DESCRIBE_ACTIONS = ("ec2:DescribeInstances", "ec2:DescribeSpotPriceHistory")
 #: Kinds of resources that a launch makes or uses beside the instance and its template.
 _MADE_KINDS = ("volume", "network-interface", "spot-instances-request")
 _IMAGE_KINDS = ("image", "snapshot")
@@ -19,7 +21,7 @@ _USED_KINDS = (*_MADE_KINDS, *_IMAGE_KINDS, "subnet", "security-group")
 
 
 def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[iam.PolicyStatement]:
-    """Statements for CreateFleet and what it does in the caller's name, DescribeInstances and TerminateInstances."""
+    """Statements for CreateFleet and what it does in the caller's name, looking at what there is, TerminateInstances."""
     stack = cdk.Stack.of(fleet)
     instances = _any(stack, "instance")
     carries_our_tag = {f"aws:RequestTag/{DEPLOYMENT_TAG}": config.name}
@@ -36,7 +38,7 @@ def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[ia
             {"StringEquals": {"ec2:CreateAction": ["CreateFleet", "RunInstances"], **carries_our_tag}},
         ),
         # EC2's describe actions know no resources.
-        allow("ec2:DescribeInstances", "*"),
+        allow(DESCRIBE_ACTIONS, "*"),
         *_terminate(config, fleet, instances),
         allow(
             "iam:PassRole",

@@ -14,6 +14,8 @@ from aws_cdk import aws_iam as iam
 ITEM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 #: Keys of what register, deliver and agents write; launches, the lease and the fleet's memory are capacity's alone.
 JOB_ITEM_KEYS = ("job#*", "outbox#*")
+#: What capacity noted about each instance it launched; agents read what their own costs (avskrift.jobs.instance_prices).
+INSTANCE_ITEM_KEYS = ("instance#*",)
 #: Where reconcile keeps its place in the bucket (avskrift.jobs.reconcile.CURSOR_PK).
 RECONCILE_CURSOR_KEY = "fleet#reconcile"
 CONSUME_ACTIONS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
@@ -44,6 +46,11 @@ def allow_job_items(table_arn: str) -> iam.PolicyStatement:
 def allow_reconciled_items(table_arn: str) -> iam.PolicyStatement:
     """The same, many at once, and reconcile's own cursor."""
     return _allow_items((*ITEM_ACTIONS, "dynamodb:BatchGetItem"), (*JOB_ITEM_KEYS, RECONCILE_CURSOR_KEY), table_arn)
+
+
+def allow_instance_items(table_arn: str) -> iam.PolicyStatement:
+    """Reading what capacity noted about instances."""
+    return _allow_items(("dynamodb:GetItem",), INSTANCE_ITEM_KEYS, table_arn)
 
 
 def _allow_items(actions: Sequence[str], keys: Sequence[str], table_arn: str) -> iam.PolicyStatement:

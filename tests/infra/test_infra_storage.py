@@ -1,0 +1,72 @@
+"""What is kept, and for how long: the bucket and the table."""
+
+from __future__ import annotations
+
+from aws_cdk.assertions import Match, Template
+
+from tests.infra.template_reading import Resources, of_type, only
+
+
+def test_bucket_is_private_versioned_and_announces_objects(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::S3::Bucket",
+        {
+            "VersioningConfiguration": {"Status": "Enabled"},
+            "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+            "BucketEncryption": Match.any_value(),
+        },
+    )
+
+
+def test_bucket_and_every_queue_refuse_plain_http(template: Template, resources: Resources) -> None:
+    refusal = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    document = {"PolicyDocument": {"Statement": Match.array_with([Match.object_like(refusal)])}}
+
+    template.has_resource_properties("AWS::S3::BucketPolicy", document)
+    template.all_resources_properties("AWS::SQS::QueuePolicy", document)
+    template.resource_count_is("AWS::SQS::QueuePolicy", len(of_type(resources, "AWS::SQS::Queue")))
+
+
+def test_every_prefix_expires_with_its_old_versions_and_leftovers(resources: Resources) -> None:
+    rules = only(resources, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+
+    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "Prefix" in rule}
+    assert days == {"uploads/": 30, "results/": 90, "work/": 3}
+    assert all(rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 1 for rule in rules if "Prefix" in rule)
+    (leftovers,) = [rule for rule in rules if "Prefix" not in rule]
+    assert leftovers["ExpiredObjectDeleteMarker"] is True
+    assert leftovers["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] >= 1
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+
+
+def test_table_forgets_by_ttl_restores_by_point_in_time_and_finds_by_status(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::DynamoDB::Table",
+        {
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST",
+            "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "GlobalSecondaryIndexes": [
+                {
+                    "IndexName": "by_status",
+                    "KeySchema": [
+                        {"AttributeName": "status_key", "KeyType": "HASH"},
+                        {"AttributeName": "status_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        },
+    )
+
+
+def test_data_outlives_the_stack_unless_told_otherwise(template: Template) -> None:
+    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table"):
+        template.has_resource(kind, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
