@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.model import ServiceModel
+
+if TYPE_CHECKING:
+    from avskrift.local.tls import Tls
 
 REGION = "eu-north-1"
 ACCOUNT_ID = "123456789012"
@@ -32,9 +36,12 @@ def plain_environment() -> dict[str, str]:
     return inherited | no_proxy() | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
-def client_environment(endpoint: str, ec2_endpoint: str, region: str = REGION) -> dict[str, str]:
+def client_environment(
+    endpoint: str, ec2_endpoint: str, region: str = REGION, tls: Tls | None = None
+) -> dict[str, str]:
     """The variables that make any AWS SDK, the CDK and the AWS command line talk to this cloud."""
     return {
+        **(tls.environment() if tls else {}),
         **no_proxy(),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ENDPOINT_URL_S3": endpoint,
@@ -49,15 +56,16 @@ def client_environment(endpoint: str, ec2_endpoint: str, region: str = REGION) -
     }
 
 
-def aws_config(endpoint: str, ec2_endpoint: str, region: str = REGION) -> str:
+def aws_config(endpoint: str, ec2_endpoint: str, region: str = REGION, tls: Tls | None = None) -> str:
     """The same as an AWS configuration file, for sessions that should not depend on the environment."""
+    trust = f"ca_bundle = {tls.bundle}\n" if tls else ""
     return f"""\
 [default]
 region = {region}
 aws_access_key_id = test
 aws_secret_access_key = test
 endpoint_url = {endpoint}
-services = local
+{trust}services = local
 
 [services local]
 ec2 =
@@ -85,9 +93,14 @@ def service_model(service: str) -> ServiceModel:
         return _core().get_service_model(service)
 
 
-def client(service: str, endpoint: str, region: str = REGION) -> Any:
-    """A boto3 client against ``endpoint``; safe to call from any thread, and the client safe to share."""
+def client(service: str, endpoint: str, region: str = REGION, ca_bundle: Path | None = None) -> Any:
+    """A boto3 client against ``endpoint``; safe to call from any thread, and the client safe to share.
+
+    ``ca_bundle`` is what it trusts where the endpoint is https.
+    """
     retries: Any = {"mode": "standard", "total_max_attempts": 3}
     config = Config(connect_timeout=5, read_timeout=60, retries=retries, proxies={})
     with _making_clients:
-        return _session().client(service, region, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
+        return _session().client(  # type: ignore[call-overload]
+            service, region, endpoint_url=endpoint, config=config, verify=str(ca_bundle) if ca_bundle else None
+        )

@@ -30,6 +30,7 @@ from avskrift.local.lock import exclusive, is_held
 from avskrift.local.loopback import fetch
 from avskrift.local.processes import await_condition
 from avskrift.local.settings import DEFAULT_FOLDER, CloudSettings, Files
+from avskrift.local.tls import Tls
 
 _UP_TIMEOUT_S = 300.0
 _DOWN_TIMEOUT_S = 60.0
@@ -110,12 +111,17 @@ class Cloud:
     def environment(self) -> dict[str, str]:
         """Variables for any AWS SDK or command line: add them to a process' environment."""
         state = self._state
-        return client_environment(state["endpoint"], state["ec2_endpoint"], state["region"])
+        return client_environment(state["endpoint"], state["ec2_endpoint"], state["region"], self.tls)
+
+    @property
+    def tls(self) -> Tls | None:
+        """What to trust where the cloud enforces, and so is reached by https."""
+        return Tls(self.folder / "tls") if self._state["enforcing"] else None
 
     def client(self, service: str) -> Any:
         """A boto3 client on this cloud."""
         endpoint = self._state["ec2_endpoint"] if service == "ec2" else self._state["endpoint"]
-        return client(service, endpoint, self._state["region"])
+        return client(service, endpoint, self._state["region"], self.tls.bundle if self.tls else None)
 
     def session(self) -> boto3.session.Session:
         """A boto3 session whose clients all talk to this cloud, whatever the environment says of credentials."""
@@ -123,6 +129,8 @@ class Cloud:
         core.set_config_variable("config_file", str(Files(self.folder).aws_config))
         core.set_config_variable("credentials_file", os.devnull)
         core.set_config_variable("profile", "default")
+        if self.tls:
+            core.set_config_variable("ca_bundle", str(self.tls.bundle))
         core.set_default_client_config(Config(proxies={}))
         return boto3.session.Session("test", "test", region_name=self._state["region"], botocore_session=core)
 

@@ -16,6 +16,7 @@ from avskrift.errors import LocalCloudError
 from avskrift.local.aws import ACCOUNT_ID, REGION, client, client_environment, plain_environment
 from avskrift.local.journal import StepFailed
 from avskrift.local.processes import Launch, TetheredProcess
+from avskrift.local.tls import Tls
 
 AMI_ID = "ami-0123456789abcdef0"
 """What the AMI parameter says here; nothing boots from it."""
@@ -40,6 +41,8 @@ class DeploySettings:
     """Ours: logs, the cloud assembly, temporary files."""
     endpoint: str
     ec2_endpoint: str
+    tls: Tls | None = None
+    """What to trust where ``endpoint`` is https."""
     context: Mapping[str, str] = field(default_factory=dict)
     """CDK context beside and above :data:`LOCAL_CONTEXT`."""
     region: str = REGION
@@ -87,7 +90,9 @@ class Deployment:
     def create_ami_parameter(self) -> None:
         """The parameter that the stack never creates."""
         name = self._context.get("ami_parameter") or f"/avskrift/{self._context.get('name', 'avskrift')}/ami"
-        client("ssm", self._settings.endpoint, self._settings.region).put_parameter(
+        settings = self._settings
+        ca_bundle = settings.tls.bundle if settings.tls else None
+        client("ssm", settings.endpoint, settings.region, ca_bundle).put_parameter(
             Name=name, Value=AMI_ID, Type="String", Overwrite=True
         )
 
@@ -122,7 +127,7 @@ class Deployment:
         binaries = Path(sys.executable).parent
         return {
             **plain,
-            **client_environment(settings.endpoint, settings.ec2_endpoint, settings.region),
+            **client_environment(settings.endpoint, settings.ec2_endpoint, settings.region, settings.tls),
             "PATH": f"{binaries}:{plain.get('PATH', '/usr/bin:/bin')}",
             "PYTHONPATH": str(settings.checkout),
             "TMPDIR": str(self._temporary),

@@ -33,6 +33,8 @@ class CloudSettings:
     """What runs on an instance; empty: ``python -m instance``."""
     agent_environment: Mapping[str, str] = field(default_factory=dict)
     """Added to every agent's environment."""
+    enforcing: bool = False
+    """Check every signature and every policy, over TLS, as AWS does; functions and agents have their roles' rights."""
     tied: bool = False
     """The cloud ends when the process does that brought it up; else it stays until told to end."""
     tied_to: int | None = None
@@ -105,7 +107,7 @@ class Files:
 
     def clear_temporary(self) -> None:
         """Remove what is of no use once the cloud is down; logs stay."""
-        for name in ("emulator-tmp", "cdk-tmp", "cdk.out"):
+        for name in ("emulator-tmp", "cdk-tmp", "cdk.out", "tls"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for disk in self.instances.glob("*-disk"):
             shutil.rmtree(disk, ignore_errors=True)

@@ -45,6 +45,8 @@ class ShimSettings:
     endpoint: str
     """The emulator."""
     region: str
+    inner_endpoint: str = ""
+    """The emulator's plain door, where it has two: for what EC2 itself would ask; empty: ``endpoint``."""
     account_id: str = ACCOUNT_ID
     agent_command: Sequence[str] = field(default_factory=default_agent_command)
     agent_environment: Mapping[str, str] = field(default_factory=dict)
@@ -148,7 +150,8 @@ class InstanceShim:
     """Watches the EC2 state and makes it true."""
 
     def __init__(self, settings: ShimSettings, state: Ec2State) -> None:
-        iam, sts = (client(service, settings.endpoint, settings.region) for service in ("iam", "sts"))
+        inner = settings.inner_endpoint or settings.endpoint
+        iam, sts = (client(service, inner, settings.region) for service in ("iam", "sts"))
         self._surroundings = Surroundings(settings, state, iam, sts)
         self._folder = settings.folder
         self._state = state

@@ -48,7 +48,7 @@ class Supervisor:
         self._stack = stack
         self._journal = Journal(self._files.journal)
         self._proxy = Ec2Proxy()
-        self._emulator = Emulator.on_free_port(settings.folder, ec2_endpoint=self._proxy.url)
+        self._emulator = Emulator.on_free_port(settings.folder, self._proxy.url, settings.enforcing)
         self._shim: InstanceShim | None = None
         self._outputs: dict[str, str] = {}
         self._ready = False
@@ -64,7 +64,7 @@ class Supervisor:
         with self._journal.step("start the emulator"):
             deployment.begin_synthesis()
             self._emulator.start()
-            self._proxy.connect(self._emulator.endpoint)
+            self._proxy.connect(self._emulator.inner_endpoint)
             self._stack.enter_context(self._proxy)
         with self._journal.step("bootstrap the account"):
             deployment.bootstrap()
@@ -96,6 +96,7 @@ class Supervisor:
             "ec2_endpoint": self._proxy.url,
             "region": REGION,
             "account_id": ACCOUNT_ID,
+            "enforcing": self._settings.enforcing,
             "folder": str(self._settings.folder),
             "outputs": self._outputs,
             "instances": [self._show(one) for one in self._proxy.state.instances()],
@@ -133,6 +134,7 @@ class Supervisor:
                 folder=self._settings.folder,
                 endpoint=self._emulator.endpoint,
                 ec2_endpoint=self._proxy.url,
+                tls=self._emulator.tls,
                 context=self._settings.deploy_context(),
             )
         )
@@ -145,15 +147,19 @@ class Supervisor:
                 folder=self._files.instances,
                 checkout=self._settings.checkout,
                 endpoint=self._emulator.endpoint,
+                inner_endpoint=self._emulator.inner_endpoint,
                 region=REGION,
                 agent_command=self._settings.agent_command or default_agent_command(),
-                agent_environment=self._settings.agent_environment,
+                agent_environment={**self._trust(), **self._settings.agent_environment},
             ),
             self._proxy.state,
         )
         shim.start()
         self._stack.callback(shim.stop)
         self._shim = shim
+
+    def _trust(self) -> dict[str, str]:
+        return self._emulator.tls.environment() if self._emulator.tls else {}
 
     def _running_shim(self) -> InstanceShim:
         if self._shim is None:
@@ -163,7 +169,7 @@ class Supervisor:
     def _save_state(self) -> None:
         control = {"control_url": self._control.url, "token": self._control.token}
         self._files.aws_config.write_text(
-            aws_config(self._emulator.endpoint, self._proxy.url, REGION), encoding="utf-8"
+            aws_config(self._emulator.endpoint, self._proxy.url, REGION, self._emulator.tls), encoding="utf-8"
         )
         write_private(self._files.state, control | {name: self.status()[name] for name in _SAVED})
 
@@ -197,7 +203,7 @@ class Supervisor:
         )
 
 
-_SAVED = ("pid", "ready", "endpoint", "ec2_endpoint", "region", "account_id", "outputs")
+_SAVED = ("pid", "ready", "enforcing", "endpoint", "ec2_endpoint", "region", "account_id", "outputs")
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
