@@ -1,120 +1,136 @@
 """Every setting of a deployment, read once from the CDK context (``cdk.json``, or ``-c name=value``).
 
-A setting that is unknown, of the wrong kind or contradictory ends synthesis with one sentence.
+A setting that is unknown, of the wrong kind or contradictory (:mod:`infra.limits`) ends synthesis with one sentence.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
-from urllib.parse import urlsplit
 
 from avskrift.errors import ConfigurationError
-from avskrift.jobs.growth import SLOW_START_S
-
-GIB = 1024**3
-#: What CloudWatch Logs accepts as retention, in days, up to two years.
-LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
-#: Root volume that the operating system, the driver and the model take before the first recording arrives.
-SYSTEM_DISK_GIB = 16
-#: The longest visibility timeout SQS accepts.
-MAX_VISIBILITY_S = 12 * 3600
-#: The image's own timer (instance/systemd/avskrift-max-life.timer) ends every machine half an hour later.
-MAX_LIFE_LIMIT_S = 6 * 3600
+from infra.limits import GIB, check
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One deployment. Each field is a context key of the same name."""
+    """One deployment. Each field is a context key of the same name; its default has its reason beside it."""
 
     name: str = "avskrift"
-    """Name of the deployment: of its stack, its tags, its log groups and its AMI parameter."""
+    """Name of the deployment, and so of its stack, tags, log groups and AMI parameter: what keeps several in one
+    account apart. Default ``avskrift``."""
     region: str = "eu-north-1"
-    """AWS region."""
+    """AWS region; default eu-north-1 (Stockholm): Swedish recordings stay in the country, and GPUs are cheap there."""
     account: str = ""
-    """AWS account that alone may be deployed to; empty: that of the credentials at hand."""
+    """AWS account that alone may be deployed to; empty (default): that of the credentials at hand, since one checkout
+    often serves a test account and a real one."""
     local: bool = False
-    """The cloud on one machine: callbacks to loopback are allowed and nothing outlives the stack; default false."""
+    """The cloud on one machine: callbacks to loopback are allowed and nothing outlives the stack. Default false."""
 
     bucket_name: str = ""
-    """Name of the bucket, which no other account may have; empty (default): CloudFormation makes one up."""
+    """Name of the bucket, which no other account may have; empty (default): CloudFormation makes one up, so that no
+    deployment fails for a name that is taken. A changed name makes a new, empty bucket; the old one stays as
+    ``retain_data`` says, and a bucket that stayed must be renamed here or imported before it is deployed again."""
     customer_key: bool = False
-    """Encrypt with a KMS key of the deployment's own, 1 USD a month, instead of AWS' service-managed keys; default
-    false: for those whose rules ask for a key they can revoke."""
+    """Encrypt with a KMS key of the deployment's own, 1 USD a month and more with each rotation, instead of AWS'
+    service-managed keys; default false: for those whose rules ask for a key they can revoke. Change it only while no
+    job is under way."""
 
     availability_zones: tuple[str, ...]
-    """Zones with a subnet, and so the zones where capacity is looked for; default: the region's a, b and c."""
+    """Zones with a subnet, and so the zones where capacity is looked for; default the region's a, b and c, because
+    spot capacity is found more often in three pools than in one."""
     instance_types: tuple[str, ...] = ("g4dn.xlarge", "g6.xlarge", "g5.xlarge")
-    """GPU instance types that the fleet may take; which of them is decided by price and capacity."""
+    """GPU instance types that the fleet may take; which of them is decided by price and capacity. Default: the
+    smallest of three generations, as one job keeps one GPU busy."""
     ami_parameter: str
-    """SSM parameter with the AMI's id or ``none``, never created by the stack; default ``/avskrift/<name>/ami``."""
+    """SSM parameter with the AMI's id or ``none``, never created by the stack (a change of the template would reset a
+    promoted image); default ``/avskrift/<name>/ami``, one a deployment."""
     root_volume_gib: int = 50
-    """Root volume of an instance, GiB; system, model and the recording at work share it. Default 50."""
+    """Root volume of an instance, GiB, that system, model and the recording at work share; default 50: 16 for the
+    system, 20 for the largest recording, and room for the next one, which is fetched meanwhile."""
     max_instances: int = 5
-    """Instances at one time, at most; default 5."""
+    """Instances at one time, at most; default 5: 20 vCPUs, several thousand recordings a day (docs/scaling.md), and no
+    bill that surprises. At most 1000: a million recordings a day took 691, and a slip of the hand costs less."""
     target_drain_s: int = 600
-    """Seconds in which the queue should be worked off: decides how many instances are wanted. Default 600."""
+    """Seconds in which the queue should be worked off: decides how many instances are wanted. Default 600: well above
+    the minutes that an instance takes to start, so that none is launched for work that is done when it comes."""
     max_usd_per_day: float = 50.0
-    """US dollars of instance time a day after which nothing more is launched; default 50."""
+    """US dollars of instance time a day, by our own estimate, after which nothing more is launched; default 50: five
+    spot instances around the clock stay below it, a runaway does not."""
     no_capacity_after_s: int = 7200
-    """Seconds a job waits for an instance before it fails as ``no_capacity``; default 7200 (2 hours)."""
+    """Seconds a job waits for an instance before it fails as ``no_capacity``; default 7200 (2 hours): most shortages of
+    a zone are over by then, and a client that waits should hear of the others the same day. At most the 14 days that
+    SQS keeps a message."""
 
     linger_s: int = 120
-    """Seconds an idle instance waits for another job before it powers off; default 120."""
+    """Seconds an idle instance waits for another job before it powers off; default 120: about what a start costs, so
+    waiting never costs more than launching again."""
     idle_limit_s: int = 1200
-    """Seconds after which an instance that owned no job is terminated from outside; default 1200 (20 minutes)."""
+    """Seconds after which an instance that owned no job is terminated from outside; default 1200 (20 minutes): an
+    instance ends itself long before, so this one is broken."""
     lease_s: int = 90
-    """Seconds without a heartbeat after which a job counts as lost; default 90."""
+    """Seconds without a heartbeat after which a job counts as lost; default 90: six heartbeats, so that a slow network
+    costs no attempt and a dead instance a minute and a half."""
     heartbeat_s: int = 15
-    """Seconds between heartbeats of a running job; default 15."""
+    """Seconds between heartbeats of a running job; default 15: four writes a minute, 0.0004 USD for an hour of work."""
     max_life_s: int = 21600
-    """Seconds after which an instance ends whatever it does; default, and at most, 21600 (6 hours)."""
+    """Seconds after which an instance ends whatever it does; default, and at most, 21600 (6 hours): as long as the
+    links that its role signs can live."""
     max_failures: int = 3
-    """Failed attempts (interruptions don't count) after which a job fails as ``attempts_exhausted``; default 3."""
+    """Failed attempts (interruptions don't count) after which a job fails as ``attempts_exhausted``; default 3: two
+    accidents are forgiven, the third is the recording's fault. At most 10, far from the 50 receives of its message."""
 
     model: str = "kb-whisper-small"
-    """Model of jobs that name none; default ``kb-whisper-small``."""
+    """Model of jobs that name none; default ``kb-whisper-small``: 7.3% WER on Swedish FLEURS (its card), and
+    small enough to be fast on any GPU."""
     device: str = "auto"
-    """Where the model runs: ``auto`` (GPU where there is one), ``cpu`` or ``cuda``; default ``auto``."""
+    """Where the model runs: ``auto`` (GPU where there is one; default, the same on any type), ``cpu`` or ``cuda``."""
     default_language: str = ""
-    """Language code of jobs that name none, for example ``sv``; empty (default): detect it."""
+    """Language code of jobs that name none, for example ``sv``; empty (default): detect it, as any guess would be wrong
+    for somebody."""
     max_size_bytes: int = 20 * GIB
-    """Largest recording, bytes; default 20 GiB."""
+    """Largest recording, bytes; default 20 GiB: 12 hours of video at 4 Mbit/s; ``root_volume_gib`` must hold it."""
     max_duration_s: int = 43200
-    """Longest recording, seconds; default 43200 (12 hours)."""
+    """Longest recording, seconds; default 43200 (12 hours): a day in court; what is longer was more often forgotten to
+    be stopped."""
 
     callback_url: str = ""
-    """Webhook address of jobs that name none; empty (default): such jobs send no webhook."""
+    """Webhook address of jobs that name none; empty (default): such jobs send no webhook. Put no token into it, as
+    functions carry it in their environment: webhooks are signed."""
     allowed_callback_hosts: tuple[str, ...] = ()
-    """Hosts that an upload's own metadata may name as webhook address; default none."""
+    """Hosts that an upload's own metadata may name as webhook address; default none: whoever may upload could else
+    have transcripts announced anywhere."""
 
     job_ttl_days: int = 90
-    """Days a job's row is kept; default 90."""
+    """Days a job's row is kept; default 90, as long as its transcript. At least two more than ``uploads_expire_days``:
+    a recording that outlived its row would be taken for a new one and transcribed again."""
     uploads_expire_days: int = 30
-    """Days recordings are kept in the bucket; default 30."""
+    """Days recordings are kept in the bucket; default 30: time to ask for another format or language. A deleted or
+    replaced recording stays as old version as long again, because a job may still wait for it."""
     results_expire_days: int = 90
-    """Days transcripts are kept in the bucket; default 90."""
+    """Days transcripts are kept in the bucket, and 7 more as old version; default 90: a quarter to fetch them."""
     work_expire_days: int = 3
-    """Days checkpoints are kept in the bucket; default 3."""
+    """Days checkpoints are kept in the bucket; default 3: no attempt resumes from older ones."""
     log_retention_days: int = 30
-    """Days logs are kept, one of the periods CloudWatch knows; default 30."""
+    """Days logs are kept, one of the periods CloudWatch knows; default 30: a fault is looked into within a month."""
     alarm_topic_arn: str = ""
     """SNS topic that is told of alarms; empty (default): the stack makes one of its own."""
     alarm_email: str = ""
-    """Address that the stack's own topic writes to; empty (default): subscribe something yourself."""
+    """Address that the stack's own topic writes to; empty (default): subscribe something yourself, since nobody else
+    knows who is on duty."""
     oldest_wait_alarm_s: int = 1800
-    """Seconds a job may wait for an instance before the alarm; default 1800, well before ``no_capacity_after_s``."""
+    """Seconds a job may wait for an instance before the alarm; default 1800: long after a slow start, well before
+    ``no_capacity_after_s`` ends the job."""
     dashboard: bool = True
-    """Make a CloudWatch dashboard: an account's first three are free, each further one 3 USD a month; default true."""
+    """Make a CloudWatch dashboard; default true: an account's first three are free, each further one 3 USD a month."""
     monthly_budget_usd: float = 0.0
-    """US dollars a month at which the stack ``<name>-account`` makes AWS Budgets write to ``alarm_email``; 0 (default):
-    no budget and no such stack."""
+    """US dollars a month at which the stack ``<name>-account`` makes AWS Budgets tell ``alarm_email`` or
+    ``alarm_topic_arn``; 0 (default): no budget and no such stack, as ours would count what the whole account spends."""
     retain_data: bool = True
-    """Keep bucket and table when the stack is destroyed (never with ``local``); default true."""
+    """Keep bucket and table when the stack is destroyed (never with ``local``); default true: what is gone is gone."""
 
     @property
     def keeps_data(self) -> bool:
@@ -136,7 +152,7 @@ class Config:
         values.setdefault("availability_zones", tuple(f"{region}{letter}" for letter in "abc"))
         values.setdefault("ami_parameter", f"/avskrift/{values.get('name', defaults['name'])}/ami")
         config = cls(**values)
-        _check(config)
+        check(config)
         return config
 
 
@@ -199,141 +215,3 @@ _READERS: Mapping[object, Callable[[str, object], Any]] = {
     bool: _switch,
     tuple[str, ...]: _names,
 }
-
-#: Settings that mean nothing below 1.
-_AT_LEAST_ONE = (
-    "max_instances",
-    "target_drain_s",
-    "no_capacity_after_s",
-    "lease_s",
-    "heartbeat_s",
-    "max_failures",
-    "max_size_bytes",
-    "max_duration_s",
-    "job_ttl_days",
-    "uploads_expire_days",
-    "results_expire_days",
-    "work_expire_days",
-    "oldest_wait_alarm_s",
-)
-
-#: Settings whose text has a form, and that form in words.
-_FORMS: Mapping[str, tuple[str, str]] = {
-    "name": (r"[a-z][a-z0-9-]{0,30}", "up to 31 lower-case letters, digits and hyphens, a letter first"),
-    "region": (r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as eu-north-1"),
-    "account": (r"(\d{12})?", "an account number of 12 digits, or empty"),
-    "ami_parameter": (r"(/[A-Za-z0-9_.-]+)+", "the path of an SSM parameter such as /avskrift/avskrift/ami"),
-    "model": (r"[A-Za-z0-9][\w./-]*", "the name of a model such as kb-whisper-small"),
-    "device": (r"auto|cpu|cuda", "auto, cpu or cuda"),
-    "bucket_name": (r"([a-z0-9][a-z0-9-]{1,61}[a-z0-9])?", "3 to 63 lower-case letters, digits and hyphens, or empty"),
-    "alarm_email": (r"([^@\s]+@[^@\s]+\.[^@\s]+)?", "an e-mail address, or empty"),
-    "alarm_topic_arn": (r"(arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+)?", "the ARN of an SNS topic, or empty"),
-    "default_language": (r"([a-z]{2,3})?", "a language code such as sv, or empty to detect the language"),
-}
-
-
-def _check(config: Config) -> None:
-    """Raise for the first thing that cannot be right."""
-    for key, (pattern, form) in _FORMS.items():
-        if not re.fullmatch(pattern, getattr(config, key)):
-            raise ConfigurationError(f'The setting "{key}" must be {form}, not "{getattr(config, key)}".')
-    for key in _AT_LEAST_ONE:
-        if getattr(config, key) < 1:
-            raise ConfigurationError(f'The setting "{key}" must be at least 1, not {getattr(config, key)}.')
-    for wrong, sentence in (
-        *_fleet_faults(config),
-        *_alarm_faults(config),
-        *_time_faults(config),
-        *_data_faults(config),
-    ):
-        if wrong:
-            raise ConfigurationError(sentence)
-
-
-def _fleet_faults(config: Config) -> list[tuple[bool, str]]:
-    strange_types = [name for name in config.instance_types if not re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+", name)]
-    foreign_zones = [zone for zone in config.availability_zones if not zone.startswith(config.region)]
-    needed_gib = SYSTEM_DISK_GIB + math.ceil(config.max_size_bytes / GIB)
-    return [
-        (not config.instance_types, 'The setting "instance_types" must name at least one instance type.'),
-        (bool(strange_types), f'The setting "instance_types" has entries that are none: {", ".join(strange_types)}.'),
-        (not config.availability_zones, 'The setting "availability_zones" must name at least one zone.'),
-        (
-            bool(foreign_zones),
-            f'The setting "availability_zones" has zones outside {config.region}: {", ".join(foreign_zones)}.',
-        ),
-        (
-            config.root_volume_gib < needed_gib,
-            f'The setting "root_volume_gib" must be at least {needed_gib} so that "max_size_bytes" fits.',
-        ),
-        (config.max_usd_per_day <= 0, 'The setting "max_usd_per_day" must be more than 0.'),
-    ]
-
-
-def _alarm_faults(config: Config) -> list[tuple[bool, str]]:
-    return [
-        (
-            bool(config.alarm_topic_arn and config.alarm_email),
-            'The settings "alarm_topic_arn" and "alarm_email" exclude each other: subscribe the address to your topic.',
-        ),
-        (
-            config.monthly_budget_usd > 0 and not config.alarm_email,
-            'The setting "monthly_budget_usd" needs "alarm_email": the address that AWS Budgets writes to.',
-        ),
-        (config.monthly_budget_usd < 0, 'The setting "monthly_budget_usd" must be 0 or more.'),
-    ]
-
-
-def _time_faults(config: Config) -> list[tuple[bool, str]]:
-    return [
-        (config.linger_s < 0, f'The setting "linger_s" must be 0 or more, not {config.linger_s}.'),
-        (
-            config.lease_s < 3 * config.heartbeat_s,
-            f'The setting "lease_s" must be at least three heartbeats ({3 * config.heartbeat_s}), '
-            "or one late heartbeat costs a job its attempt.",
-        ),
-        (
-            config.lease_s > MAX_VISIBILITY_S,
-            f'The setting "lease_s" must be at most {MAX_VISIBILITY_S}, as SQS allows.',
-        ),
-        (
-            config.idle_limit_s <= config.linger_s + SLOW_START_S,
-            f'The setting "idle_limit_s" must be more than {config.linger_s + SLOW_START_S} ("linger_s" and '
-            f"{SLOW_START_S} s for a slow start), or instances end that were about to work.",
-        ),
-        (
-            config.max_life_s <= config.lease_s + config.linger_s,
-            'The setting "max_life_s" must be longer than "lease_s" and "linger_s" together.',
-        ),
-        (
-            config.max_life_s > MAX_LIFE_LIMIT_S,
-            f'The setting "max_life_s" must be at most {MAX_LIFE_LIMIT_S}: '
-            "half an hour later the image's own timer ends the machine, whatever it does.",
-        ),
-    ]
-
-
-def _data_faults(config: Config) -> list[tuple[bool, str]]:
-    topic_region = (config.alarm_topic_arn.split(":") + [""] * 4)[3]
-    address = urlsplit(config.callback_url)
-    allowed_schemes = ("https", "http") if config.local else ("https",)
-    periods = ", ".join(map(str, LOG_RETENTION_DAYS))
-    return [
-        (
-            config.callback_url != "" and (address.scheme not in allowed_schemes or not address.hostname),
-            f'The setting "callback_url" must be an address that starts with {" or ".join(allowed_schemes)}://, '
-            f'not "{config.callback_url}".',
-        ),
-        (
-            any("/" in host or ":" in host for host in config.allowed_callback_hosts),
-            'The setting "allowed_callback_hosts" takes bare host names, without scheme, port or path.',
-        ),
-        (
-            topic_region not in ("", config.region),
-            f'The setting "alarm_topic_arn" must name a topic in {config.region}: alarms reach no other region.',
-        ),
-        (
-            config.log_retention_days not in LOG_RETENTION_DAYS,
-            f'The setting "log_retention_days" must be one of {periods}.',
-        ),
-    ]

@@ -21,7 +21,7 @@ _USED_KINDS = (*_MADE_KINDS, *_IMAGE_KINDS, "subnet", "security-group")
 
 
 def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[iam.PolicyStatement]:
-    """Statements for CreateFleet and what it does in the caller's name, looking at what there is, TerminateInstances."""
+    """Statements for CreateFleet and what it does in the caller's name, Describe…, TerminateInstances."""
     stack = cdk.Stack.of(fleet)
     instances = _any(stack, "instance")
     carries_our_tag = {f"aws:RequestTag/{DEPLOYMENT_TAG}": config.name}

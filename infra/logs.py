@@ -6,7 +6,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.config import LOG_RETENTION_DAYS, Config
+from infra.config import Config
+from infra.limits import LOG_RETENTION_DAYS
 
 _DAYS = logs.RetentionDays
 _RETENTION = dict(

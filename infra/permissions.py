@@ -14,7 +14,7 @@ from aws_cdk import aws_iam as iam
 ITEM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 #: Keys of what register, deliver and agents write; launches, the lease and the fleet's memory are capacity's alone.
 JOB_ITEM_KEYS = ("job#*", "outbox#*")
-#: What capacity noted about each instance it launched; agents read what their own costs (avskrift.jobs.instance_prices).
+#: What capacity noted about each instance it launched: agents read what theirs costs (avskrift.jobs.instance_prices).
 INSTANCE_ITEM_KEYS = ("instance#*",)
 #: Where reconcile keeps its place in the bucket (avskrift.jobs.reconcile.CURSOR_PK).
 RECONCILE_CURSOR_KEY = "fleet#reconcile"

@@ -13,6 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.config import Config
+from infra.limits import MESSAGE_RETENTION_S
 from infra.storage import UPLOADS_PREFIX
 
 #: AWS asks for a visibility timeout of at least six times the consuming function's timeout.
@@ -26,7 +27,7 @@ OUTBOX_MAX_RECEIVES = 5
 #: The table decides when a job has failed; the queue only gives up on what no agent could even claim.
 JOBS_MAX_RECEIVES = 50
 
-RETENTION = cdk.Duration.days(14)
+RETENTION = cdk.Duration.seconds(MESSAGE_RETENTION_S)
 
 
 class Queues(Construct):

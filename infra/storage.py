@@ -43,6 +43,7 @@ class Storage(Construct):
         bucket = s3.Bucket(
             self,
             "Bucket",
+            bucket_name=config.bucket_name or None,
             versioned=True,
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,

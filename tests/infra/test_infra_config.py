@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from avskrift.errors import ConfigurationError
 from avskrift.jobs.growth import SLOW_START_S
-from infra.config import MAX_LIFE_LIMIT_S, Config
+from infra.config import Config
+from infra.limits import MAX_LIFE_LIMIT_S
+
+TOPIC_ARN = "arn:aws:sns:eu-north-1:123456789012:on-call"
 
 
 def test_defaults_are_complete_and_derive_from_name_and_region() -> None:
@@ -82,11 +89,20 @@ def test_callbacks_without_tls_are_for_the_local_cloud_only() -> None:
         ("max_instanses", 5),
         ("max_instances", "five"),
         ("max_instances", 0),
+        ("max_instances", 10_000),
         ("max_instances", 1.5),
         ("max_instances", True),
         ("max_usd_per_day", "nan"),
         ("max_usd_per_day", 0),
+        ("max_usd_per_day", -1),
+        ("monthly_budget_usd", -1),
+        ("monthly_budget_usd", 20),
         ("name", "Med Å"),
+        ("name", "press-account"),
+        ("bucket_name", "Recordings"),
+        ("bucket_name", "ab"),
+        ("bucket_name", "sthree-recordings"),
+        ("bucket_name", "recordings-s3alias"),
         ("region", "Stockholm"),
         ("account", "42"),
         ("local", "perhaps"),
@@ -98,8 +114,20 @@ def test_callbacks_without_tls_are_for_the_local_cloud_only() -> None:
         ("instance_types", 7),
         ("availability_zones", "us-east-1a"),
         ("availability_zones", []),
+        ("availability_zones", "eu-north-1a,eu-north-1a"),
+        ("availability_zones", "eu-north-1-sto-1a"),
+        ("instance_types", "g6.xlarge,g6.xlarge"),
+        ("instance_types", [f"g{number}.xlarge" for number in range(101)]),
         ("ami_parameter", "ami"),
         ("root_volume_gib", 20),
+        ("root_volume_gib", 17_000),
+        ("no_capacity_after_s", 15 * 86_400),
+        ("oldest_wait_alarm_s", 7_200),
+        ("max_failures", 11),
+        ("job_ttl_days", 31),
+        ("uploads_expire_days", 89),
+        ("uploads_expire_days", 0),
+        ("results_expire_days", 36_501),
         ("linger_s", -1),
         ("lease_s", 44),
         ("lease_s", 50_000),
@@ -107,7 +135,10 @@ def test_callbacks_without_tls_are_for_the_local_cloud_only() -> None:
         ("max_life_s", 200),
         ("max_life_s", 21_601),
         ("callback_url", "example.org"),
+        ("callback_url", "https://[example.org"),
+        ("callback_url", "https://user:password@example.org/"),
         ("allowed_callback_hosts", "https://example.org"),
+        ("allowed_callback_hosts", [f"host-{number}.example.org" for number in range(200)]),
         ("log_retention_days", 31),
         ("alarm_topic_arn", "on-call"),
         ("alarm_topic_arn", "arn:aws:sns:eu-west-1:123456789012:on-call"),
@@ -120,6 +151,35 @@ def test_a_wrong_setting_is_refused_with_one_sentence_that_names_it(key: str, va
     assert key in refusal.value.message
     assert re.search(r"[.?]$", refusal.value.message)
     assert "\n" not in refusal.value.message
+
+
+def test_a_row_outlives_its_recording_by_two_days_or_it_would_be_transcribed_again() -> None:
+    assert Config.from_context({"uploads_expire_days": 30, "job_ttl_days": 32}).job_ttl_days == 32
+
+    with pytest.raises(ConfigurationError, match='"job_ttl_days" must be at least 33'):
+        Config.from_context({"uploads_expire_days": 31, "job_ttl_days": 32})
+
+
+def test_the_limit_of_instances_is_told_with_its_reason() -> None:
+    with pytest.raises(ConfigurationError, match=r'"max_instances" must be at most 1000 \(.+\), not 10000\.'):
+        Config.from_context({"max_instances": "10000"})
+
+
+@pytest.mark.parametrize("told", [{"alarm_email": "ops@example.org"}, {"alarm_topic_arn": TOPIC_ARN}])
+def test_a_budget_may_tell_an_address_or_a_topic(told: dict[str, str]) -> None:
+    assert Config.from_context({"monthly_budget_usd": 20, **told}).monthly_budget_usd == 20
+
+
+def test_every_setting_says_what_it_is_and_its_default() -> None:
+    (body,) = [node.body for node in ast.walk(ast.parse(inspect.getsource(Config))) if isinstance(node, ast.ClassDef)]
+    said = {
+        one.target.id: next_one.value.value
+        for one, next_one in pairwise(body)
+        if isinstance(one, ast.AnnAssign) and isinstance(next_one, ast.Expr)
+    }
+
+    assert set(said) == {field.name for field in fields(Config)}
+    assert not [name for name, text in said.items() if "efault" not in text]
 
 
 def test_a_misspelt_setting_is_answered_with_the_right_spelling() -> None:

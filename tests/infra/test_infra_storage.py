@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_cdk.assertions import Match, Template
 
 from tests.infra.template_reading import Resources, of_type, only
@@ -64,6 +66,12 @@ def test_table_forgets_by_ttl_restores_by_point_in_time_and_finds_by_status(temp
                 }
             ],
         },
+    )
+
+
+def test_the_bucket_is_called_as_the_setting_says_and_a_renamed_one_leaves_the_old_behind(synthesize: Any) -> None:
+    synthesize(bucket_name="our-recordings").has_resource(
+        "AWS::S3::Bucket", {"Properties": {"BucketName": "our-recordings"}, "UpdateReplacePolicy": "Retain"}
     )
 
 

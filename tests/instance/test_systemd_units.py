@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.config import MAX_LIFE_LIMIT_S
+from infra.limits import MAX_LIFE_LIMIT_S
 from instance import departure
 from instance.services import Services
 from instance.spotwatch import NOTICE_S
