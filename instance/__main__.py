@@ -56,7 +56,7 @@ class Engines:
             raise ModelUnavailable(_not_on_the_image(*wanted, self._default))
         if self._engine is None or wanted != self._loaded:
             self.close()
-            engine = Engine(EngineConfig(model=wanted[0], style=style, device=self._device))
+            engine = Engine(EngineConfig(model=wanted[0], style=style, device=self._device, require_confinement=True))
             engine.start()
             self._engine, self._loaded = engine, wanted
         return self._engine

@@ -11,6 +11,7 @@ av or ctranslate2 is imported here.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import threading
@@ -29,6 +30,8 @@ from avskrift.errors import AvskriftError, Cancelled, InternalError, WorkerCrash
 from avskrift.transcript import Transcript
 
 __all__ = ["Engine", "EngineConfig", "EngineInfo", "Progress", "TranscribeOptions"]
+
+log = logging.getLogger(__name__)
 
 #: How long a worker may take to notice that its file was cancelled before it is killed.
 CANCEL_GRACE_S = 10.0
@@ -62,7 +65,8 @@ class Engine:
     def start(self, cancel: threading.Event | None = None) -> EngineInfo:
         """Load the model if it is not loaded.
 
-        Raises ``ModelUnavailable``, ``BadOptions``, ``WorkerCrashed`` and, once ``cancel`` is set, ``Cancelled``.
+        Raises ``ModelUnavailable``, ``BadOptions``, ``NotConfined``, ``WorkerCrashed`` and, once ``cancel`` is set,
+        ``Cancelled``.
         """
         with self._turn:
             return self._start(cancel or threading.Event())
@@ -160,6 +164,7 @@ class Engine:
                         "threads": self.config.threads,
                         "batch": self.config.batch,
                         "memory_mb": self.config.memory_mb,
+                        "require_confinement": self.config.require_confinement,
                     }
                 )
             ]
@@ -180,7 +185,10 @@ class Engine:
             revision=model.revision,
             style=model.style,
             versions=ready["versions"],
+            unconfined=ready["unconfined"],
         )
+        if self._info.unconfined:
+            log.warning("The worker that reads media is as free as this process. %s", self._info.unconfined)
         return self._info
 
     def _many(

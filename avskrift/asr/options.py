@@ -57,6 +57,8 @@ class EngineConfig:
     """What the worker may take of the machine's memory, in MB; None takes 1500. On the CPU only."""
     models_dir: Path | None = None
     """Where named models lie; None takes AVSKRIFT_MODELS_DIR, else /opt/avskrift/models."""
+    require_confinement: bool = False
+    """Whether, on Linux, a worker that can't give up the network and its privileges may read no media at all."""
 
     def validate(self) -> None:
         """Raise ``BadOptions`` for what no machine could run."""
@@ -199,6 +201,8 @@ class EngineInfo:
     """The weights' style."""
     versions: dict[str, str] = field(default_factory=dict)
     """Of the libraries that decide the output."""
+    unconfined: str | None = None
+    """Why the worker kept its network and privileges; None: it gave them up."""
 
 
 def _require_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Any
 
+from avskrift.asr.confinement import hide_from_worker
+
 Message = dict[str, Any]
 
 #: glibc's allocator returns every big buffer to the kernel and faults it in again: 5.5 million page faults for ten
@@ -31,10 +33,8 @@ ALLOCATOR_ENVIRONMENT: Mapping[str, str] = {
     "OMP_WAIT_POLICY": "passive",
 }
 
-#: What the worker, which reads strangers' media, gets of our environment: no credentials and no ids of AWS. That hides
-#: what lies in the environment and no more: with the user and the network of its parent, it could still ask an
-#: instance's metadata service for the role's credentials. Isolation by a user and network rules of its own is the
-#: machine image's part.
+#: What the worker, which reads strangers' media, gets of our environment: no credentials and no ids of AWS. It gives up
+#: the network itself (avskrift.asr.confinement), or it could ask an instance's metadata service for them.
 _INHERITED = frozenset(
     {
         "PATH",
@@ -67,9 +67,10 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """A running worker in a session of its own; it dies with us, whatever ends us."""
+    """A running worker in a session of its own; it dies with us, whatever ends us, and can't look into us."""
 
     def __init__(self, arguments: list[str]) -> None:
+        hide_from_worker()
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._complaints: deque[str] = deque(maxlen=_KEPT_COMPLAINTS)
         self._output_ended = threading.Event()

@@ -4,7 +4,8 @@
 
 Commands: ``{"command": "transcribe", "path", "options", "checkpoint"}``, the last a path or null, and
 ``{"command": "cancel"}``. Events: ``ready`` once the model is loaded; then for each file ``progress`` any number of
-times and one ``transcript`` or ``error``. It ends when its input ends, and with its parent.
+times and one ``transcript`` or ``error``. It ends when its input ends, and with its parent. Before anything else it
+gives up the network and its privileges (:mod:`avskrift.asr.confinement`); ``ready`` says whether it could.
 
 ``{"command": "transcribe_many", "paths", "options"}`` gives events with the ``index`` of their file: ``reading`` before
 it is opened, ``progress``, and one ``transcript`` or ``failed`` each, in order; then ``done``, or one ``error`` for all
@@ -24,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from avskrift.asr.confinement import NotConfined, confine
 from avskrift.errors import AvskriftError, Cancelled, InternalError
 
 _PR_SET_PDEATHSIG = 1
@@ -72,13 +74,15 @@ def main() -> None:
     """Serve until stdin ends."""
     outbox = Outbox()
     _die_with_parent(int(sys.argv[1]))
-    inbox = Inbox(sys.stdin)
+    settings = json.loads(sys.argv[2])
     try:
-        transcriber = _load(json.loads(sys.argv[2]))
+        unconfined = _confine(settings["require_confinement"])
+        inbox = Inbox(sys.stdin)
+        transcriber = _load(settings)
     except AvskriftError as error:
         outbox.send_error(error)
         return
-    outbox.send("ready", **_describe(transcriber))
+    outbox.send("ready", unconfined=unconfined, **_describe(transcriber))
     while True:
         _serve(transcriber, inbox, outbox)
 
@@ -89,6 +93,17 @@ def _die_with_parent(parent_pid: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(0)
+
+
+def _confine(is_required: bool) -> str | None:
+    """None, or why we are as free as our parent; raises ``NotConfined`` if that must not be."""
+    try:
+        confine()
+    except NotConfined as error:
+        if is_required and sys.platform == "linux":
+            raise
+        return error.message
+    return None
 
 
 def _load(settings: dict[str, Any]) -> Any:

@@ -22,7 +22,7 @@ from avskrift.asr.process import Message, WorkerProcess
 from avskrift.errors import BadOptions, Cancelled, WorkerCrashed
 from avskrift.transcript import Transcript
 
-READY: Message = {"event": "ready", "device": "cpu", "compute_type": "int8", "versions": {}}
+READY: Message = {"event": "ready", "device": "cpu", "compute_type": "int8", "versions": {}, "unconfined": None}
 DONE: Message = {"event": "done"}
 FILES = [Path("/a"), Path("/b"), Path("/c")]
 
