@@ -7,25 +7,27 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from avskrift.jobs.capacity import Capacity, Report
+from avskrift.jobs import metrics
+from avskrift.jobs.capacity import Capacity
 from avskrift.jobs.fleet import Fleet
 from avskrift.jobs.launch_errors import fault_of
 from avskrift.jobs.lease import Lease
 from avskrift.jobs.observation import Nudge
+from avskrift.jobs.pass_report import Report, action_fields
 from avskrift.jobs.table import JobTable
 from lambdas.clients import client
 from lambdas.environment import Environment
 from lambdas.settings import capacity_settings, launch_settings
+from lambdas.telemetry import Counts
 
 MAX_PASSES = 3
 """Passes of one invocation while others keep asking for another; the schedule brings the next."""
 
 logger = Logger()
-metrics = Metrics()
+counts = Counts()
 
 
 @cache
@@ -46,37 +48,47 @@ def _capacity() -> Capacity:
 
 
 def _log(report: Report) -> None:
-    errors = [error for answer in report.launches for error in answer.errors]
+    """A line for each thing that was done or not done, with the id of the job that it is about; none for idling."""
+    if report.is_idle:
+        return
+    for action in report.actions:
+        logger.info("action", **action_fields(action))
+    for note in report.notes:
+        logger.warning(note.text, **note.about)
     logger.info(
         "pass",
         queued=report.queued,
         running=report.running,
         instances=report.instances,
-        actions=report.actions,
-        notes=report.notes,
         launches=[
             {"launch_id": answer.launch_id, "market": answer.market, "instances": answer.instance_ids}
             for answer in report.launches
         ],
-        errors=errors,
+        errors=[error for answer in report.launches for error in answer.errors],
     )
     if report.malformed:
         logger.error("rows that could not be read were ended or put aside", rows=report.malformed)
-    for kind, count in Counter(fault_of(error["code"]) for error in errors).items():
-        metrics.add_metric(f"LaunchErrors{kind.title()}", MetricUnit.Count, count)
-    metrics.add_metric("QueuedJobs", MetricUnit.Count, report.queued)
-    metrics.add_metric("Instances", MetricUnit.Count, report.instances)
-    metrics.add_metric("InstancesLaunched", MetricUnit.Count, report.launched)
-    metrics.add_metric("LaunchErrors", MetricUnit.Count, len(errors))
-    metrics.add_metric("CapacityFaults", MetricUnit.Count, report.faults)
-    metrics.add_metric("MalformedRows", MetricUnit.Count, len(report.malformed))
-    metrics.add_metric("SpentTodayUsd", MetricUnit.NoUnit, report.spent_usd)
-    metrics.add_metric("ImageMissing", MetricUnit.Count, int(report.lacks_image))
-    metrics.add_metric("SpendLimitReached", MetricUnit.Count, int(report.is_over_budget))
+
+
+def _count(report: Report) -> None:
+    for metric, value in report.gauges.items():
+        counts.measure(metric, value)
+    kinds = Counter(fault_of(error["code"]) for answer in report.launches for error in answer.errors)
+    for kind, times in kinds.items():
+        counts.count(metrics.LAUNCH_FAULTS[kind], times)
+    counts.count(metrics.INSTANCES_LAUNCHED, report.launched)
+    counts.count(metrics.BARREN_PASSES, int(report.is_barren))
+    counts.count(metrics.IMAGE_MISSING, int(report.lacks_image))
+    counts.count(metrics.SPEND_LIMIT_REACHED, int(report.is_over_budget))
+    counts.count(metrics.LOST_BEATS, report.lost_beats)
+    counts.count(metrics.CAPACITY_FAULTS, report.faults)
+    counts.count(metrics.MALFORMED_ROWS, len(report.malformed))
+    counts.count(metrics.JOBS_FAILED, report.failed)
+    counts.count(metrics.JOBS_CANCELLED, report.cancelled)
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
+@counts.written
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run passes under the lease until nobody asks for another."""
     dynamodb = client("dynamodb")
@@ -91,8 +103,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             break
         passes += 1
         try:
-            _log(_capacity().run(time.time(), Nudge.from_words(words)))
+            report = _capacity().run(time.time(), Nudge.from_words(words))
         finally:
             asked = lease.release()
-    metrics.add_metric("Passes", MetricUnit.Count, passes)
+        _log(report)
+        _count(report)
     return {"passes": passes}

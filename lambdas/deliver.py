@@ -6,22 +6,25 @@ import json
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from avskrift.jobs import metrics
 from avskrift.jobs.delivery import Outbox, WebhookSecrets
 from avskrift.jobs.model import MalformedRow
+from avskrift.jobs.outbox import OutboxEntry
+from avskrift.jobs.pass_report import brief
 from avskrift.jobs.table import JobTable
 from avskrift.webhooks.address import AddressRules
 from avskrift.webhooks.send import WebhookSender
 from lambdas.clients import client
 from lambdas.environment import Environment
+from lambdas.telemetry import Counts
 
 logger = Logger()
-metrics = Metrics()
-processor = BatchProcessor(event_type=EventType.SQS)
+counts = Counts()
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @cache
@@ -42,30 +45,40 @@ def _deliver(record: dict[str, Any]) -> None:
         outbox_id, attempt = str(message["outbox_id"]), int(message["attempt"])
     except (ValueError, KeyError, TypeError):
         logger.error("no outbox message, dropped", message_id=record.get("messageId"))
-        metrics.add_metric("MalformedMessages", MetricUnit.Count, 1)
+        counts.count(metrics.MALFORMED_MESSAGES)
         return
     try:
         entry = _outbox().deliver(outbox_id, attempt)
     except MalformedRow as error:
         logger.error("outbox entry put aside: %s", error.message, outbox_id=outbox_id)
-        metrics.add_metric("MalformedRows", MetricUnit.Count, 1)
+        counts.count(metrics.MALFORMED_ROWS)
         return
-    metrics.add_metric("WebhooksAbandoned", MetricUnit.Count, int(entry is not None and entry.status == "abandoned"))
-    if entry is None:
-        return
+    except Exception as error:
+        logger.error("could not be attempted; its message comes again", outbox_id=outbox_id, fault=brief(error))
+        raise
+    if entry:
+        _tell(entry, is_tried=len(entry.attempts) > attempt)
+
+
+def _tell(entry: OutboxEntry, is_tried: bool) -> None:
+    """``is_tried``: an attempt was made; else it was too early, and the message was sent again."""
     last = entry.attempts[-1] if entry.attempts else {}
     logger.info(
-        "delivery",
-        outbox_id=outbox_id,
+        "attempt" if is_tried else "not due yet",
         job_id=entry.job_id,
+        outbox_id=entry.outbox_id,
         state=entry.status,
         attempts=len(entry.attempts),
         http_status=last.get("status"),
     )
+    if is_tried:
+        counts.count(metrics.WEBHOOK_ATTEMPTS)
+        counts.count(metrics.WEBHOOK_FAILURES, int(entry.status != "delivered"))
+        counts.count(metrics.WEBHOOKS_ABANDONED, int(entry.status == "abandoned"))
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
+@counts.written
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Partial batch response: only what failed comes again."""
     return process_partial_response(event=event, record_handler=_deliver, processor=processor, context=context)

@@ -6,10 +6,10 @@ import time
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from avskrift.jobs import metrics
 from avskrift.jobs.reconcile import Reconciler, ReconcileReport
 from avskrift.jobs.register import Registrar
 from avskrift.jobs.table import JobTable
@@ -17,9 +17,10 @@ from lambdas.clients import client
 from lambdas.environment import Environment
 from lambdas.nudge import nudge_capacity
 from lambdas.settings import register_settings
+from lambdas.telemetry import Counts
 
 logger = Logger()
-metrics = Metrics()
+counts = Counts()
 
 
 @cache
@@ -48,16 +49,17 @@ def _log(report: ReconcileReport) -> None:
         logger.warning("its row holds nonsense; it had ended before", job_id=job_id)
     for fault in report.faults:
         logger.error("could not be reconciled, tried again later", job_id=fault.job_id, reason=fault.reason)
-    logger.info("run", looked=report.looked, registered=len(report.registered), faults=len(report.faults))
-    metrics.add_metric("ObjectsLooked", MetricUnit.Count, report.looked)
-    metrics.add_metric("JobsReconciled", MetricUnit.Count, len(report.registered))
-    metrics.add_metric("ReconcileFaults", MetricUnit.Count, len(report.faults))
-    if report.malformed:
-        metrics.add_metric("MalformedRows", MetricUnit.Count, len(report.malformed))
+    if report.looked or report.faults:
+        logger.info("run", looked=report.looked, registered=len(report.registered), faults=len(report.faults))
+    counts.count(metrics.JOBS_REGISTERED, len(report.registered))
+    counts.count(metrics.JOBS_RECONCILED, len(report.registered))
+    counts.count(metrics.JOBS_FAILED, report.failed)
+    counts.count(metrics.RECONCILE_FAULTS, len(report.faults))
+    counts.count(metrics.MALFORMED_ROWS, len(report.malformed))
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
+@counts.written
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """One run: as many pages as it may, while there is time."""
     report = _reconciler().run(time.time(), lambda: context.get_remaining_time_in_millis() / 1_000)

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from avskrift.jobs.fleet import Fleet
 from avskrift.jobs.fleet_model import (
     Action,
+    Decision,
     Fail,
     FleetSettings,
     Launch,
@@ -22,12 +21,14 @@ from avskrift.jobs.fleet_model import (
     Resend,
     Terminate,
 )
+from avskrift.jobs.gauges import gauges, is_barren, remembered, worth_telling
 from avskrift.jobs.growth import after_answer, audit_line, second_try
 from avskrift.jobs.instance_prices import note_prices
 from avskrift.jobs.messages import send_job, send_outbox
-from avskrift.jobs.model import Job, JobError, MalformedRow
-from avskrift.jobs.observation import Nudge, Observer
+from avskrift.jobs.model import JOB_PK, Job, JobError, MalformedRow
+from avskrift.jobs.observation import Nudge, Observation, Observer
 from avskrift.jobs.outbox import outbox_entry_for
+from avskrift.jobs.pass_report import Note, Report, action_fields, brief
 from avskrift.jobs.policy import decide, unasked
 from avskrift.jobs.salvage import end_malformed, has_ended, is_job
 from avskrift.jobs.table import MAX_LAUNCHES, JobTable, StaleAttempt, failed_job
@@ -53,30 +54,6 @@ class CapacitySettings:
     outbox_queue_url: str
     image_parameter: str
     limits: FleetSettings
-
-
-@dataclass
-class Report:
-    """What a pass saw and did, for the log and the metrics."""
-
-    queued: int = 0
-    running: int = 0
-    instances: int = 0
-    spent_usd: float = 0.0
-    is_over_budget: bool = False
-    lacks_image: bool = False
-    """Jobs wait, and the deployment has no machine image."""
-    actions: list[str] = field(default_factory=list)
-    launches: list[LaunchAnswer] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    malformed: list[str] = field(default_factory=list)
-    """Keys of rows edited by hand, which were mended, ended or put aside."""
-    faults: int = 0
-    """Actions that failed; the next pass tries again."""
-
-    @property
-    def launched(self) -> int:
-        return sum(len(answer.instances) for answer in self.launches)
 
 
 @dataclass(frozen=True)
@@ -105,6 +82,8 @@ class _Pass:
     report: Report
     memory: Memory = field(default_factory=Memory)
     observed: Observed = field(default_factory=lambda: Observed(0.0))
+    written: Memory | None = None
+    """The memory as its row has it."""
 
     def __post_init__(self) -> None:
         self.table, self.fleet, self.settings = self.capacity.table, self.capacity.fleet, self.capacity.settings
@@ -116,24 +95,41 @@ class _Pass:
         unanswered = self.fleet.unanswered(self.now)
         self.observed = replace(observation.observed, in_doubt=sum(record["wanted"] for record in unanswered))
         for values in observation.odd[:MAX_MENDED]:
-            self._guard(f"mend {values['pk']}", self._mend, values)
+            about = {"job_id": str(values["pk"]).removeprefix(JOB_PK)} if is_job(values) else {"row": values["pk"]}
+            self._guard({"action": "mend", **about}, self._mend, values)
         decision = decide(self.observed, self.memory, limits)
         # Before anything is done: a pass that an AWS in trouble holds up until its function ends has seen what it saw.
-        self.table.put_values(_memory_row(replace(decision.memory, deliveries=self.memory.deliveries)))
+        self._remember(replace(decision.memory, deliveries=self.memory.deliveries))
         self.memory = decision.memory
         undone = [*decision.actions[MAX_ACTIONS:]]
         for action in decision.actions[:MAX_ACTIONS]:
-            if not self._guard(_line(action), self._act, action):
+            if not self._guard(action_fields(action), self._act, action):
                 undone.append(action)
-            self.report.actions.append(_line(action))
+            self.report.actions.append(action)
         self._repeat(unanswered)
         self.memory = unasked(self.memory, undone)
-        self.table.put_values(_memory_row(self.memory))
-        self.report.notes += decision.notes
-        self.report.is_over_budget = decision.is_over_budget
-        self.report.lacks_image = bool(self.observed.queued) and not self.observed.image_id
-        self.report.queued, self.report.running = len(self.observed.queued), len(self.observed.running)
-        self.report.instances, self.report.spent_usd = len(self.observed.instances), self.memory.spent_usd
+        self._conclude(decision, observation)
+        self._remember(self.memory)
+
+    def _remember(self, memory: Memory) -> None:
+        """A pass in which nothing happens writes it once: it is most of what an idle deployment pays DynamoDB for."""
+        if memory != self.written:
+            self.table.put_values(_memory_row(memory))
+            self.written = memory
+
+    def _conclude(self, decision: Decision, observation: Observation) -> None:
+        """Say what was seen, and remember what was said."""
+        report, observed, limits = self.report, self.observed, self.settings.limits
+        values = gauges(observed, self.memory, limits)
+        report.gauges = worth_telling(values, self.memory.told)
+        report.cancelled = len(observation.cancelled.keys() - self.memory.cancelled.keys())
+        report.notes += map(Note, decision.notes)
+        report.is_over_budget = decision.is_over_budget
+        report.is_barren = is_barren(observed, self.memory, limits)
+        report.lacks_image = bool(observed.queued) and not observed.image_id
+        report.queued, report.running = len(observed.queued), len(observed.running)
+        report.instances = len(observed.instances)
+        self.memory = replace(self.memory, told=remembered(values), cancelled=observation.cancelled)
 
     def _observer(self) -> Observer:
         capacity, settings = self.capacity, self.settings
@@ -141,24 +137,24 @@ class _Pass:
             self.table, self.fleet, capacity.sqs, capacity.ssm, settings.jobs_queue_url, settings.image_parameter
         )
 
-    def _guard(self, what: str, act: Callable[[Any], object], argument: Any) -> bool:
+    def _guard(self, what: Mapping[str, Any], act: Callable[[Any], object], argument: Any) -> bool:
         """Whether it was done. One action that fails keeps no other from happening: the next pass sees what is left."""
         try:
             act(argument)
             return True
         except StaleAttempt:
-            self.report.notes.append(f"{what}: the job moved on meanwhile")
+            self.report.notes.append(Note("the job moved on meanwhile", what))
         except MalformedRow as error:
-            self.report.notes.append(f"{what}: {error.message}")
+            self.report.notes.append(Note(error.message, what))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one job, the fleet serves the others
             self.report.faults += 1
-            self.report.notes.append(f"{what}: {_brief(error)}")
+            self.report.notes.append(Note(brief(error), what))
         return False
 
     def _repeat(self, unanswered: Sequence[Mapping[str, Any]]) -> None:
         """Last, for an EC2 that hangs must hold up nothing else; the first that gets no answer again ends it."""
         for record in unanswered:
-            if not self._guard(f"launch {record['launch_id']} still has no answer", self._submit, record):
+            if not self._guard({"action": "repeat launch", "launch_id": record["launch_id"]}, self._submit, record):
                 return
 
     def _submit(self, record: Mapping[str, Any]) -> LaunchAnswer:
@@ -166,9 +162,9 @@ class _Pass:
         answer = self.fleet.submit(record)
         memory = after_answer(self.memory, self.observed, answer)
         self.fleet.close(record, answer, _memory_row(memory))
-        self.memory = memory
+        self.memory = self.written = memory
         self.report.launches.append(answer)
-        self._guard("note prices", self._note_prices, answer)
+        self._guard({"action": "note prices", "launch_id": answer.launch_id}, self._note_prices, answer)
         return answer
 
     def _note_prices(self, answer: LaunchAnswer) -> None:
@@ -215,6 +211,7 @@ class _Pass:
     def _requeue(self, requeue: Requeue) -> None:
         taken = requeue.interrupted
         self.table.requeue(requeue.job, self.now, failed=not taken, interrupted=taken)
+        self.report.lost_beats += not taken
         self._send_job(requeue.job.job_id)
 
     def _fail(self, fail: Fail) -> None:
@@ -225,6 +222,8 @@ class _Pass:
             ended = replace(ended, launches=_with_answers(ended.launches, self.memory))
         outbox = outbox_entry_for(ended, self.now)
         self.table.finish(fail.job, ended, outbox)
+        self.report.failed += 1
+        self.report.lost_beats += fail.code == "attempts_exhausted"
         if outbox:
             send_outbox(self.capacity.sqs, self.settings.outbox_queue_url, outbox)
 
@@ -238,8 +237,8 @@ class _Pass:
             may_end = is_job(values) and not has_ended(values)
         if not may_end:
             self.table.put_aside(values["pk"])
-        else:
-            end_malformed(self.table, self.capacity.sqs, self.settings.outbox_queue_url, values, self.now)
+        elif end_malformed(self.table, self.capacity.sqs, self.settings.outbox_queue_url, values, self.now):
+            self.report.failed += 1
 
     def _recall(self) -> Memory:
         """What the last pass left; a row that makes no sense is forgotten, for the present state says nearly all."""
@@ -259,25 +258,3 @@ def _with_answers(launches: list[dict[str, Any]], memory: Memory) -> list[dict[s
     """The audit of a job that ends unserved, with the last answers if it has not kept them itself."""
     known = {line.get("launch_id") for line in launches}
     return [*launches, *(line for line in memory.answers if line["launch_id"] not in known)]
-
-
-def _brief(error: Exception) -> str:
-    """A fault for the log, without the names and addresses that its text may hold."""
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-
-
-def _line(action: Action) -> str:
-    """One action for the log: ids and codes, never keys or texts."""
-    match action:
-        case Launch(count, market, image_id):
-            return f"launch {count} {market} {image_id}"
-        case Requeue(job):
-            return f"requeue {job.job_id}"
-        case Fail(job, code):
-            return f"fail {job.job_id} {code}"
-        case Resend(job_id):
-            return f"resend {job_id}"
-        case Redeliver(outbox_id):
-            return f"redeliver {outbox_id}"
-        case Terminate(instance_id):
-            return f"terminate {instance_id}"

@@ -72,6 +72,10 @@ class Memory:
     spend_day: str = ""
     spent_usd: float = 0.0
     metered_at: float = 0.0
+    told: Mapping[str, float] = field(default_factory=dict)
+    """Name of a gauge → what it was last said to be; one that was last said to be 0 is not in here."""
+    cancelled: Mapping[str, float] = field(default_factory=dict)
+    """job_id → when it was cancelled, of those that were counted of late."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Memory:
@@ -99,7 +103,7 @@ _MEMORY_READERS: dict[str, Callable[[Any], Any]] = {
     "leaving": lambda value: {one: bool(taken) for one, taken in value.items()},
     "answers": lambda value: tuple(_answer(line) for line in value),
     "spend_day": str,
-    **dict.fromkeys(("idle_since", "suspects", "launched", "barren", "spot_failures"), _times),
+    **dict.fromkeys(("idle_since", "suspects", "launched", "barren", "spot_failures", "told", "cancelled"), _times),
     **dict.fromkeys(("spot_paused_until", "unserved_since", "spent_usd", "metered_at"), float),
 }
 

@@ -30,7 +30,7 @@ SPOT_INSTANCES = Metric("SpotInstances", "Count", "Maximum", "spot instances tha
 ON_DEMAND_INSTANCES = Metric("OnDemandInstances", "Count", "Maximum", "on-demand instances, the same")
 OVERDUE_INSTANCES = Metric("OverdueInstances", "Count", "Maximum", "instances older than their maximum life")
 INSTANCES_LAUNCHED = Metric("InstancesLaunched", "Count", "Sum", "instances that fleets brought")
-BARREN_PASSES = Metric("BarrenPasses", "Count", "Sum", "passes that wanted instances and got none")
+BARREN_PASSES = Metric("BarrenPasses", "Count", "Sum", "passes that left jobs in a hurry without any instance")
 LOST_BEATS = Metric("LostBeats", "Count", "Sum", "running jobs whose agent fell silent")
 CAPACITY_FAULTS = Metric("CapacityFaults", "Count", "Sum", "actions of capacity that failed")
 MALFORMED_ROWS = Metric("MalformedRows", "Count", "Sum", "rows that were edited into nonsense")
@@ -51,7 +51,13 @@ LAUNCH_FAULTS = {
     )
 }
 
-# What becomes of jobs, said once by whoever ends one.
+# What reaches the deployment.
+JOBS_REGISTERED = Metric("JobsRegistered", "Count", "Sum", "recordings that became jobs")
+JOBS_RECONCILED = Metric("JobsReconciled", "Count", "Sum", "of these, those whose event had got lost")
+RECONCILE_FAULTS = Metric("ReconcileFaults", "Count", "Sum", "uploads that reconcile could not look after")
+MALFORMED_MESSAGES = Metric("MalformedMessages", "Count", "Sum", "messages that are none of ours, dropped")
+
+# What becomes of jobs, said once by whoever ends one; cancellations by λ capacity, whoever asked for them.
 JOBS_COMPLETED = Metric("JobsCompleted", "Count", "Sum", "jobs that brought a transcript")
 JOBS_FAILED = Metric("JobsFailed", "Count", "Sum", "jobs that failed")
 JOBS_CANCELLED = Metric("JobsCancelled", "Count", "Sum", "jobs that were cancelled")

@@ -24,6 +24,9 @@ MAX_QUEUED = 2_000
 MAX_NEWEST = 200
 """Of a longer queue, the newest are read too."""
 MAX_DELIVERIES = 500
+MAX_CANCELLED = 2_000
+CANCELLED_SEEN_S = 900.0
+"""How long back a pass looks for cancellations: whoever cancels may have a slow clock, and the index lags."""
 _MESSAGE_COUNTS = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -76,6 +79,8 @@ class Observation:
 
     observed: Observed
     odd: tuple[dict[str, Any], ...] = ()
+    cancelled: Mapping[str, float] = field(default_factory=dict)
+    """job_id → when, of the jobs that were cancelled of late."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Observer:
             deliveries=self._deliveries(now),
             image_id=self._image_id(),
         )
-        return Observation(observed, tuple(odd))
+        return Observation(observed, tuple(odd), self._cancelled(min(now, memory.metered_at or now)))
 
     def _queued(self, nudged: Sequence[str], odd: list[dict[str, Any]]) -> tuple[Job, ...]:
         """By the index, which may lag: what is done about a job is fenced by its status and attempt."""
@@ -142,6 +147,11 @@ class Observer:
             return frozenset()
         ended = (job.instance_id for status in _ENDED for job in self.table.with_status(status, since=since))
         return frozenset(ended) & frozenset(idle)
+
+    def _cancelled(self, since: float) -> dict[str, float]:
+        """Clients cancel jobs, and have no metrics to count them in."""
+        found = self.table.with_status(JobStatus.CANCELLED, since=since - CANCELLED_SEEN_S)
+        return {job.job_id: job.status_at for job in islice(found, MAX_CANCELLED)}
 
     def _messages(self) -> int:
         response = self.sqs.get_queue_attributes(QueueUrl=self.jobs_queue_url, AttributeNames=["All"])

@@ -79,6 +79,8 @@ class ReconcileReport:
     malformed: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    failed: int = 0
+    """Jobs that this run ended, or registered as failed."""
 
     @property
     def queued_ids(self) -> list[str]:
@@ -174,9 +176,10 @@ class Reconciler:
                 pending = unprocessed
 
     def _register(self, upload: Upload, now: float, report: ReconcileReport) -> None:
-        job = self.registrar.register(upload, now)
-        if job:
-            report.registered.append(job)
+        taken = self.registrar.take(upload, now)
+        if taken.job:
+            report.registered.append(taken.job)
+            report.failed += taken.is_new and taken.job.is_terminal
 
     def _check(self, job_id: str, values: dict[str, Any], now: float, report: ReconcileReport) -> None:
         """A row that can't be read, or sits in the wrong partition of the index, is one that λ capacity never sees."""
@@ -195,7 +198,8 @@ class Reconciler:
             return
         report.malformed.append(job_id)
         registrar = self.registrar
-        end_malformed(registrar.table, registrar.sqs, registrar.settings.outbox_queue_url, values, now)
+        if end_malformed(registrar.table, registrar.sqs, registrar.settings.outbox_queue_url, values, now):
+            report.failed += 1
 
     def _stored_cursor(self) -> Cursor | None:
         """Where the last run stopped; None to begin at the start, also for a row that holds no cursor."""

@@ -36,6 +36,14 @@ class RegisterSettings:
     job_ttl_days: int
 
 
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The job of an upload, or None where there is none to work on; ``is_new``: this call made its row."""
+
+    job: Job | None
+    is_new: bool = False
+
+
 @dataclass(frozen=True)
 class Registrar:
     """Registers uploads. ``register`` may be repeated at any point: the row decides."""
@@ -46,25 +54,29 @@ class Registrar:
     settings: RegisterSettings
 
     def register(self, upload: Upload, now: float) -> Job | None:
-        """The job of this upload, new or found again.
+        """The job of this upload, new or found again; None where :meth:`take` has none."""
+        return self.take(upload, now).job
 
-        None for what is no recording (a console "folder"), and for a row edited into nonsense: λ capacity ends it.
+    def take(self, upload: Upload, now: float) -> Registration:
+        """The same, and whether it is new, for whoever counts.
+
+        No job for what is no recording (a console "folder"), and for a row edited into nonsense: λ capacity ends it.
         """
         if is_folder(upload.key, upload.size_bytes) or not upload.key.startswith(UPLOADS_PREFIX):
-            return None
+            return Registration(None)
         job = self._job_of(upload, now)
         if job.is_terminal:
-            self._create_ended(job, now)
-            return job
-        if not self.table.create(job):
+            return Registration(job, is_new=self._create_ended(job, now))
+        is_new = self.table.create(job)
+        if not is_new:
             try:
                 job = self.table.get(job.job_id) or job
             except MalformedRow:
-                return None
+                return Registration(None)
         if job.status is JobStatus.QUEUED and job.attempt == 0:
             # Also when found again: an earlier try may have died between the row and its message.
             send_job(self.sqs, self.settings.jobs_queue_url, job.job_id)
-        return job
+        return Registration(job, is_new)
 
     def _job_of(self, upload: Upload, now: float) -> Job:
         """The row to be: queued, or failed at once where no machine could help."""
@@ -132,11 +144,13 @@ class Registrar:
                 f"deadline is too far ahead: the deployment keeps jobs for {self.settings.job_ttl_days} days."
             )
 
-    def _create_ended(self, job: Job, now: float) -> None:
+    def _create_ended(self, job: Job, now: float) -> bool:
+        """Whether the row is new."""
         outbox = outbox_entry_for(job, now)
-        self.table.create(job, outbox)
+        is_new = self.table.create(job, outbox)
         if outbox:  # also for a duplicate: λ deliver leaves a settled entry alone
             send_outbox(self.sqs, self.settings.outbox_queue_url, outbox)
+        return is_new
 
 
 def _job_error(error: AvskriftError) -> JobError:

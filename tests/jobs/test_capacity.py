@@ -124,7 +124,7 @@ def test_call_without_an_answer_is_repeated_as_it_was(
 ) -> None:
     deployment.table.create(queued_job)
     ec2.faults = [EndpointConnectionError(endpoint_url="https://ec2")]
-    assert "EndpointConnectionError" in capacity.run(NOW).notes[0]
+    assert "EndpointConnectionError" in capacity.run(NOW).notes[0].text
     assert len(list(deployment.table.indexed(OPEN_KEY))) == 1
     capacity.run(NOW + 60)
     assert len(ec2.requests) == 2
@@ -357,6 +357,8 @@ def test_memory_survives_its_row() -> None:
         spend_day="2023-11-14",
         spent_usd=0.25,
         metered_at=NOW,
+        told={"QueuedJobs": 2.0},
+        cancelled={"job": NOW},
     )
     assert all(getattr(memory, item.name) for item in fields(Memory)), "a new field joins this test"
     assert Memory.from_dict(from_item(to_item(asdict(memory)))) == memory
@@ -420,5 +422,5 @@ def test_missing_image_is_told(deployment: Any, capacity: Capacity, queued_job: 
     deployment.table.create(patient)
     report = capacity.run(NOW)
     assert report.lacks_image
-    assert "AMI parameter" in report.notes[0]
+    assert "AMI parameter" in report.notes[0].text
     assert deployment.table.get(patient.job_id).status is JobStatus.QUEUED

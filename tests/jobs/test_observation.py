@@ -84,7 +84,7 @@ def test_launch_is_not_crowded_out_by_messages(
     for number in range(6):
         deployment.table.create(replace(queued_job, job_id=f"{number}" * 26, status_at=NOW - 600))
     report = capacity.run(NOW)
-    assert [line.split()[0] for line in report.actions] == ["launch", "resend", "resend", "resend"]
+    assert [type(action).__name__ for action in report.actions] == ["Launch", "Resend", "Resend", "Resend"]
 
 
 def test_one_pass_does_at_most_500_things() -> None:

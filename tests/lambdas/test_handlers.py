@@ -72,7 +72,6 @@ def functions(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
     for name, value in values.items():
         monkeypatch.setenv(f"AVSKRIFT_{name}", value)
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "avskrift")
     modules = {name: importlib.import_module(f"lambdas.{name}") for name in HANDLERS}
     yield modules
     for module in modules.values():  # warm state belongs to this deployment

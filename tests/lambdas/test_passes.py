@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from avskrift.jobs.capacity import Report
+from avskrift.jobs.pass_report import Report
 from avskrift.jobs.observation import Nudge
 
 
@@ -47,8 +47,7 @@ class Passes:
 def passes(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Passes:
     monkeypatch.setenv("AVSKRIFT_TABLE", "jobs")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "avskrift")
-    function = importlib.import_module("lambdas.capacity")  # its metrics read the environment
+    function = importlib.import_module("lambdas.capacity")
     passes = Passes(function.handler)
     monkeypatch.setattr(function, "_capacity", lambda: passes)
     return passes
