@@ -14,11 +14,12 @@ from pathlib import Path
 
 from avskrift.errors import LocalCloudError
 from avskrift.local.aws import ACCOUNT_ID, REGION, client, client_environment, plain_environment
+from avskrift.local.ec2.catalog import IMAGE_ID
 from avskrift.local.journal import StepFailed
 from avskrift.local.processes import Launch, TetheredProcess
 from avskrift.local.tls import Tls
 
-AMI_ID = "ami-0123456789abcdef0"
+AMI_ID = IMAGE_ID
 """What the AMI parameter says here; nothing boots from it."""
 
 #: How the stack is set for one machine, unless the caller says otherwise.

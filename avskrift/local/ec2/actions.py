@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from avskrift.local.ec2 import describe
+from avskrift.local.ec2 import catalog, describe
 from avskrift.local.ec2.errors import Ec2Error, dry_run, instances_not_found, malformed_instance_id, missing
 from avskrift.local.ec2.launch import Launcher, check_tags
 from avskrift.local.ec2.protocol import Request
@@ -38,6 +38,8 @@ class Actions:
             "DeleteTags": self.delete_tags,
             "DescribeTags": self.describe_tags,
             "DescribeInstanceTypeOfferings": self.describe_instance_type_offerings,
+            "DescribeInstanceTypes": self.describe_instance_types,
+            "DescribeImages": self.describe_images,
             "DescribeSpotPriceHistory": self.describe_spot_price_history,
         }
 
@@ -165,6 +167,14 @@ class Actions:
 
     def describe_instance_type_offerings(self, request: Request) -> Request:
         return {"InstanceTypeOfferings": describe.offerings(request, self._upstream().region)}
+
+    def describe_instance_types(self, request: Request) -> Request:
+        return {"InstanceTypes": describe.instance_types(request)}
+
+    def describe_images(self, request: Request) -> Request | None:
+        """The account's one image, asked for by its id; the emulator has others, with this id for one of Ubuntu's."""
+        asked_for = request.get("ImageIds") == [catalog.IMAGE_ID]
+        return {"Images": [describe.own_image(self._account_id)]} if asked_for else None
 
     def describe_spot_price_history(self, request: Request) -> Request:
         return {"SpotPriceHistory": describe.spot_prices(request, self._upstream().region)}

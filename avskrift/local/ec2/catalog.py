@@ -10,6 +10,11 @@ from dataclasses import dataclass
 ZONE_SUFFIXES = ("a", "b", "c")
 
 
+IMAGE_ID = "ami-0123456789abcdef0"
+"""The one image of the account; nothing boots from it."""
+ARCHITECTURE = "x86_64"
+
+
 @dataclass(frozen=True)
 class InstanceType:
     name: str
@@ -17,6 +22,8 @@ class InstanceType:
     """Per hour."""
     spot_usd: tuple[float, ...]
     """Per hour, by zone in the order of :data:`ZONE_SUFFIXES`."""
+    memory_mib: int = 16_384
+    vcpus: int = 4
 
 
 INSTANCE_TYPES: dict[str, InstanceType] = {

@@ -48,7 +48,7 @@ def instance(one: Instance, account_id: str) -> Request:
         "SubnetId": spec.subnet_id,
         "VpcId": spec.vpc_id,
         "PrivateIpAddress": one.private_ip,
-        "Architecture": "x86_64",
+        "Architecture": catalog.ARCHITECTURE,
         "Hypervisor": "xen",
         "VirtualizationType": "hvm",
         "RootDeviceType": "ebs",
@@ -142,6 +142,43 @@ def offerings(request: Request, region: str) -> list[Request]:
         for location in locations
         if like(name, filters.get("instance-type", ["*"])) and like(location, filters.get("location", ["*"]))
     ]
+
+
+def instance_types(request: Request) -> list[Request]:
+    """``InstanceTypeInfo`` of the catalog's types; a name that is none is AWS' error."""
+    named = request.get("InstanceTypes", [])
+    if unknown := [name for name in named if name not in catalog.INSTANCE_TYPES]:
+        message = f"The following supplied instance types do not exist: [{', '.join(unknown)}]"
+        raise Ec2Error("InvalidInstanceType", message)
+    filters = request.get("Filters", [])
+    check_filters(filters, {"instance-type"})
+    wanted = [value for entry in filters for value in entry.get("Values", [])] or ["*"]
+    return [
+        {
+            "InstanceType": kind.name,
+            "VCpuInfo": {"DefaultVCpus": kind.vcpus},
+            "MemoryInfo": {"SizeInMiB": kind.memory_mib},
+            "ProcessorInfo": {"SupportedArchitectures": [catalog.ARCHITECTURE]},
+            "SupportedUsageClasses": ["on-demand", "spot"],
+        }
+        for kind in catalog.INSTANCE_TYPES.values()
+        if like(kind.name, wanted) and (not named or kind.name in named)
+    ]
+
+
+def own_image(account_id: str) -> Request:
+    """The local cloud's image as ``DescribeImages`` shows it."""
+    return {
+        "ImageId": catalog.IMAGE_ID,
+        "Name": "avskrift-local",
+        "OwnerId": account_id,
+        "State": "available",
+        "Architecture": catalog.ARCHITECTURE,
+        "Public": False,
+        "RootDeviceType": "ebs",
+        "RootDeviceName": "/dev/sda1",
+        "CreationDate": "2026-11-01T00:00:00.000Z",
+    }
 
 
 def spot_prices(request: Request, region: str) -> list[Request]:

@@ -1,0 +1,127 @@
+"""Everything the doctor looks at, in the order in which a fault would be met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from avskrift.doctor import account, callback, functions, image, offers, quotas, secret, stack, uploads
+from avskrift.doctor.check import Check, red, yellow
+from avskrift.doctor.permissions import missing_permission
+from avskrift.doctor.subject import Settings, Subject, deployed_settings
+from avskrift.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+Look = Callable[[Subject], Iterable[Check]]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One thing to look at; ``name`` stands for it where it could not be looked at."""
+
+    name: str
+    look: Look
+
+
+#: What a deployment needs of the account and of its settings; says as much before it is made as afterwards.
+BEFORE = (
+    Probe("region", account.region),
+    Probe("zones", offers.zones),
+    Probe("instance types", offers.instance_types),
+    Probe("quotas", quotas.quotas),
+    Probe("spot role", account.spot_role),
+    Probe("CDK bootstrap", account.bootstrap),
+    Probe("bucket name", uploads.bucket_name),
+    Probe("image", image.image),
+    Probe("callback", callback.callbacks),
+)
+#: What was deployed.
+AFTER = (
+    Probe("bucket", uploads.bucket),
+    Probe("upload rule", uploads.upload_rule),
+    Probe("functions", functions.functions),
+    Probe("webhook secret", secret.secret),
+    Probe("dead letters", uploads.dead_letters),
+    Probe("alarms", stack.alarm_topic),
+)
+
+
+def examine_plan(session: Session, settings: Settings) -> Iterator[Check]:
+    """What ``settings`` need, before they are deployed for the first time or once more."""
+    identity, account_id = account.identify(session, settings)
+    yield identity
+    if account_id:
+        subject = Subject(session, account_id, settings)
+        found = _Stack.find(subject)
+        yield from found.faults
+        yield from _all(BEFORE, replace(subject, outputs=found.outputs, status=found.status))
+
+
+def examine(session: Session, planned: Settings) -> Iterator[Check]:
+    """A deployment as it is, by its stack; by the settings ``planned`` while there is no stack."""
+    identity, account_id = account.identify(session, planned)
+    yield identity
+    if not account_id:
+        return
+    subject = Subject(session, account_id, planned)
+    found = _Stack.find(subject)
+    yield from found.faults
+    settings = _told(session, planned, found.outputs) if found.outputs else planned
+    subject = replace(subject, settings=settings, outputs=found.outputs, status=found.status)
+    of_stack = () if found.faults else (Probe("stack", stack.stack),)
+    yield from _all((*of_stack, *BEFORE, *(AFTER if found.outputs else ())), subject)
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """State and outputs, or why they are not known."""
+
+    status: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[Check, ...] = ()
+
+    @classmethod
+    def find(cls, subject: Subject) -> _Stack:
+        try:
+            return cls(*stack.find_stack(subject.session, subject.settings.name))
+        except ClientError as error:
+            return cls(faults=(_unanswered("stack", error, subject),))
+
+
+def _all(probes: Iterable[Probe], subject: Subject) -> Iterator[Check]:
+    for probe in probes:
+        yield from _guarded(probe, subject)
+
+
+def _guarded(probe: Probe, subject: Subject) -> Iterator[Check]:
+    """Its lines; what could not be looked at is a line too."""
+    try:
+        yield from probe.look(subject)
+    except ClientError as error:
+        yield _unanswered(probe.name, error, subject)
+    except BotoCoreError as error:
+        yield yellow(probe.name, f"Not checked, AWS could not be asked: {error}")
+    except ConfigurationError as error:
+        yield red(probe.name, error.message, "scripts/deploy")
+
+
+def _unanswered(name: str, error: ClientError, subject: Subject) -> Check:
+    if permission := missing_permission(error):
+        return yellow(name, f"Not checked: these credentials lack the permission {permission}.")
+    if subject.settings.local:
+        return yellow(name, f"Not checked: the local cloud does not answer {error.operation_name}.")
+    fault = error.response["Error"]
+    told = f"AWS refused {error.operation_name} ({fault.get('Code', 'no code')}): {fault.get('Message', '')}"
+    return red(name, told, "see what AWS says; avskrift doctor looks again")
+
+
+def _told(session: Session, planned: Settings, outputs: Mapping[str, str]) -> Settings:
+    try:
+        return deployed_settings(session, planned, outputs)
+    except (ClientError, KeyError):
+        return planned

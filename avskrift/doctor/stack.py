@@ -1,0 +1,81 @@
+"""The stack itself: its state, its version, and who is told of its alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from avskrift import __version__
+from avskrift.doctor.check import Check, green, red, yellow
+from avskrift.doctor.subject import DEPLOY, Subject
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+NO_TOPIC = "none"
+PENDING = "PendingConfirmation"
+_SOUND = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
+
+
+def find_stack(session: Session, name: str) -> tuple[str, Mapping[str, str]]:
+    """State and outputs of a deployment's stack; empty when there is none. Raises ``ClientError``."""
+    try:
+        (found,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return "", {}
+        raise
+    return found["StackStatus"], {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
+
+
+def stack(subject: Subject) -> Iterator[Check]:
+    """Whether the last deployment of it went well, and whether it is of this version."""
+    name, status = subject.settings.name, subject.status
+    if not status:
+        yield yellow("stack", f"{name} is not deployed in {subject.settings.region}.", DEPLOY)
+    elif status in _SOUND:
+        yield _version(subject)
+    elif status.endswith("_IN_PROGRESS"):
+        yield yellow("stack", f"{name} is being changed: {status}.")
+    elif status == "UPDATE_ROLLBACK_COMPLETE":
+        yield yellow("stack", f"The last update of {name} failed and was undone.", _reasons(subject))
+    elif status == "ROLLBACK_COMPLETE":
+        yield red("stack", f"{name} could not be made; remove what is left, then deploy.", "scripts/destroy")
+    else:
+        yield red("stack", f"{name} is in state {status}.", _reasons(subject))
+
+
+def _reasons(subject: Subject) -> str:
+    return subject.aws(f"cloudformation describe-stack-events --stack-name {subject.settings.name}")
+
+
+def _version(subject: Subject) -> Check:
+    deployed = subject.outputs.get("Version", "")
+    if deployed == __version__:
+        return green("stack", f"{subject.settings.name}, version {deployed}.")
+    told = f"The stack is of version {deployed or 'unknown'}, this command of {__version__}."
+    return yellow("stack", told, f"{DEPLOY}, or use the command of that version")
+
+
+def alarm_topic(subject: Subject) -> Iterator[Check]:
+    """Whether anybody is told when an alarm goes off."""
+    name, topic = "alarms", subject.output("AlarmTopicArn")
+    if topic == NO_TOPIC:
+        yield yellow(name, "No topic is told of alarms.", f"{DEPLOY} -c alarm_email=…")
+        return
+    topics = subject.session.client("sns")
+    subscribe = subject.aws(f"sns subscribe --topic-arn {topic} --protocol email --notification-endpoint …")
+    try:
+        found = topics.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    except topics.exceptions.NotFoundException:
+        yield red(name, f"The topic {topic} is gone.", DEPLOY)
+        return
+    confirmed = [one for one in found if one["SubscriptionArn"] != PENDING]
+    if confirmed:
+        yield green(name, f"Told to {len(confirmed)} {'subscriber' if len(confirmed) == 1 else 'subscribers'}.")
+    elif found:
+        yield yellow(name, "The subscription waits to be confirmed: follow the link in the mail from AWS.", subscribe)
+    else:
+        yield yellow(name, "Nobody is told when an alarm goes off.", subscribe)

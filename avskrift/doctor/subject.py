@@ -1,0 +1,100 @@
+"""Whom the doctor looks at: an account, the settings of a deployment, and its stack once there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING
+
+from avskrift.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+DEPLOY = "scripts/deploy"
+"""What mends whatever is the stack's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a deployment is told, as far as a check asks; the names are those of ``infra.config.Config``."""
+
+    name: str
+    region: str
+    ami_parameter: str
+    account: str = ""
+    local: bool = False
+    bucket_name: str = ""
+    availability_zones: tuple[str, ...] = ()
+    instance_types: tuple[str, ...] = ()
+    root_volume_gib: int = 0
+    """0: not known."""
+    max_instances: int = 1
+    callback_url: str = ""
+    allowed_callback_hosts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: object) -> Settings:
+        """The same settings, from an object that has them all (and others)."""
+        return cls(**{one.name: getattr(config, one.name) for one in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One deployment, before (``outputs`` empty) or after it is deployed."""
+
+    session: Session
+    account: str
+    settings: Settings
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    status: str = ""
+    """CloudFormation's word for the stack's state; empty: there is no stack."""
+
+    @property
+    def is_deployed(self) -> bool:
+        return bool(self.outputs)
+
+    def output(self, name: str) -> str:
+        """An output of the stack; a stack that has it not is older than this command."""
+        if name not in self.outputs:
+            raise ConfigurationError(f'The stack has no output "{name}": deploy it again with {DEPLOY}.')
+        return self.outputs[name]
+
+    def aws(self, command: str) -> str:
+        """An AWS command line for this region."""
+        return f"aws {command} --region {self.settings.region}"
+
+
+def deployed_settings(session: Session, fallback: Settings, outputs: Mapping[str, str]) -> Settings:
+    """What the deployed functions were told: it may differ from what the checkout says now.
+
+    Raises ``ClientError`` and ``KeyError`` where the functions can't be asked or are none of ours.
+    """
+    functions = session.client("lambda")
+    told = {
+        part: functions.get_function_configuration(FunctionName=outputs[part])["Environment"]["Variables"]
+        for part in ("CapacityFunction", "RegisterFunction")
+    }
+    capacity, register = told["CapacityFunction"], told["RegisterFunction"]
+    return replace(
+        fallback,
+        ami_parameter=capacity["AVSKRIFT_AMI_PARAMETER"],
+        local=bool(capacity.get("AVSKRIFT_INSECURE_CALLBACKS")),
+        availability_zones=_names(capacity["AVSKRIFT_SUBNET_ZONES"]),
+        instance_types=_names(capacity["AVSKRIFT_INSTANCE_TYPES"]),
+        root_volume_gib=_root_volume_gib(session, outputs["LaunchTemplateId"]),
+        max_instances=int(capacity["AVSKRIFT_MAX_INSTANCES"]),
+        callback_url=register["AVSKRIFT_CALLBACK_URL"],
+        allowed_callback_hosts=_names(register["AVSKRIFT_ALLOWED_CALLBACK_HOSTS"]),
+        bucket_name="",
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+def _root_volume_gib(session: Session, template_id: str) -> int:
+    found = session.client("ec2").describe_launch_template_versions(LaunchTemplateId=template_id, Versions=["$Latest"])
+    devices = found["LaunchTemplateVersions"][0]["LaunchTemplateData"].get("BlockDeviceMappings", [])
+    return max((device.get("Ebs", {}).get("VolumeSize", 0) for device in devices), default=0)
