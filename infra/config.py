@@ -37,7 +37,7 @@ class Config:
     customer_key: bool = False
     """Encrypt with a KMS key of the deployment's own, 1 USD a month and more with each rotation, instead of AWS'
     service-managed keys; default false: for those whose rules ask for a key they can revoke. Change it only while no
-    job is under way."""
+    job is under way; once it is switched off, the deployment can no longer read what it stored under the key."""
 
     availability_zones: tuple[str, ...]
     """Zones with a subnet, and so the zones where capacity is looked for; default the region's a, b and c, because

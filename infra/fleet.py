@@ -15,6 +15,7 @@ from constructs import Construct
 
 from infra import permissions
 from infra.config import Config
+from infra.encryption import MAKE_VOLUMES, READ_SECRET, SEND_MESSAGES, USE_ITEMS, WRITE_OBJECTS, Encryption
 from infra.logs import log_group
 from infra.network import Network
 from infra.permissions import allow
@@ -34,6 +35,7 @@ class AgentResources:
     storage: Storage
     queues: Queues
     secret: WebhookSecret
+    encryption: Encryption
 
 
 class Fleet(Construct):
@@ -44,7 +46,8 @@ class Fleet(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._config = config
-        self.log_group = log_group(self, config, "agent")
+        self._encryption = resources.encryption
+        self.log_group = log_group(self, config, "agent", self._encryption.key)
         self.agent_role = self._agent_role(resources, self.log_group)
         profile = iam.CfnInstanceProfile(self, "AgentProfile", roles=[self.agent_role.role_name])
         self.launch_template = self._launch_template(profile, network, self._user_data(resources))
@@ -53,6 +56,11 @@ class Fleet(Construct):
     def launch_template_arn(self) -> str:
         stack = cdk.Stack.of(self)
         return stack.format_arn(service="ec2", resource="launch-template", resource_name=self.launch_template.ref)
+
+    @property
+    def volume_key_statements(self) -> list[iam.PolicyStatement]:
+        """What whoever launches needs so that EC2 can encrypt the volumes."""
+        return self._encryption.statements(*MAKE_VOLUMES)
 
     def _agent_role(self, resources: AgentResources, group: logs.ILogGroup) -> iam.Role:
         storage, queues = resources.storage, resources.queues
@@ -78,6 +86,7 @@ class Fleet(Construct):
                     allow("sqs:SendMessage", queues.outbox.queue_arn),
                     allow("secretsmanager:GetSecretValue", resources.secret.secret_arn),
                     allow(permissions.WRITE_LOG_ACTIONS, group.log_group_arn),
+                    *self._encryption.statements(WRITE_OBJECTS, USE_ITEMS, SEND_MESSAGES, READ_SECRET),
                 ]
             ),
         )
@@ -134,6 +143,7 @@ class Fleet(Construct):
                             volume_type="gp3",
                             volume_size=self._config.root_volume_gib,
                             encrypted=True,
+                            kms_key_id=self._encryption.key_arn,
                             delete_on_termination=True,
                         ),
                     )

@@ -18,6 +18,7 @@ from avskrift.jobs.metrics import NAMESPACE
 from infra import permissions
 from infra.bundling import lambda_code
 from infra.config import Config
+from infra.encryption import READ_OBJECTS, READ_SECRET, SEND_MESSAGES, USE_ITEMS, Encryption
 from infra.fleet import Fleet
 from infra.launching import launch_statements
 from infra.logs import log_group
@@ -45,6 +46,7 @@ class Surroundings:
     """The rest of the stack, as the functions see it."""
 
     config: Config
+    encryption: Encryption
     storage: Storage
     queues: Queues
     secret: WebhookSecret
@@ -68,10 +70,10 @@ class Part(Construct):
     """One function with its log group and its role."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, config: Config, code: lambda_.Code, spec: FunctionSpec
+        self, scope: Construct, construct_id: str, *, surroundings: Surroundings, code: lambda_.Code, spec: FunctionSpec
     ) -> None:
         super().__init__(scope, construct_id)
-        group = log_group(self, config, spec.part)
+        group = log_group(self, surroundings.config, spec.part, surroundings.encryption.key)
         writes_log = allow(permissions.WRITE_LOG_ACTIONS, group.log_group_arn)
         role = iam.Role(
             self,
@@ -115,7 +117,7 @@ class Functions(Construct):
         self._wake_reconcile()
 
     def _part(self, construct_id: str, spec: FunctionSpec) -> lambda_.Function:
-        return Part(self, construct_id, config=self._surroundings.config, code=self._code, spec=spec).function
+        return Part(self, construct_id, surroundings=self._surroundings, code=self._code, spec=spec).function
 
     def _wake_capacity(self) -> None:
         """By the clock and by spot notices. A failed run is not repeated: the next minute looks at everything again."""
@@ -212,6 +214,7 @@ def _registering_statements(surroundings: Surroundings, capacity: lambda_.Functi
         allow("s3:ListBucket", storage.bucket.bucket_arn),
         allow("sqs:SendMessage", [queues.jobs.queue_arn, queues.outbox.queue_arn]),
         allow("lambda:InvokeFunction", capacity.function_arn),
+        *surroundings.encryption.statements(READ_OBJECTS, USE_ITEMS, SEND_MESSAGES),
     ]
 
 
@@ -243,6 +246,7 @@ def _capacity(surroundings: Surroundings) -> FunctionSpec:
             allow("sqs:SendMessage", [queues.jobs.queue_arn, queues.outbox.queue_arn]),
             allow("sqs:GetQueueAttributes", queues.jobs.queue_arn),
             *launch_statements(config, surroundings.fleet, surroundings.network),
+            *surroundings.encryption.statements(USE_ITEMS, SEND_MESSAGES),
         ],
     )
 
@@ -259,6 +263,7 @@ def _deliver(surroundings: Surroundings) -> FunctionSpec:
             allow(permissions.EVENT_SOURCE_ACTIONS, queues.outbox.queue_arn),
             allow("sqs:SendMessage", queues.outbox.queue_arn),
             allow("secretsmanager:GetSecretValue", secret.secret_arn),
+            *surroundings.encryption.statements(USE_ITEMS, SEND_MESSAGES, READ_SECRET),
         ],
         # A webhook waits by being sent to the same queue again, 900 s at a time for up to a day. Lambda's detection of
         # recursive loops would stop that after 16 rounds.

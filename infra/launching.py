@@ -40,6 +40,7 @@ def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[ia
         # EC2's describe actions know no resources.
         allow(DESCRIBE_ACTIONS, "*"),
         *_terminate(config, fleet, instances),
+        *fleet.volume_key_statements,
         allow(
             "iam:PassRole",
             fleet.agent_role.role_arn,

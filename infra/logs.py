@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -23,12 +24,13 @@ _RETENTION = dict(
 )
 
 
-def log_group(scope: Construct, config: Config, part: str) -> logs.LogGroup:
-    """The log group ``/avskrift/<deployment>/<part>``."""
+def log_group(scope: Construct, config: Config, part: str, key: kms.IKey | None) -> logs.LogGroup:
+    """The log group ``/avskrift/<deployment>/<part>``, encrypted with ``key`` or else with CloudWatch's own."""
     return logs.LogGroup(
         scope,
         "Logs",
         log_group_name=f"/avskrift/{config.name}/{part}",
         retention=_RETENTION[config.log_retention_days],
+        encryption_key=key,
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )

@@ -13,6 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.config import Config
+from infra.encryption import Encryption
 from infra.limits import MESSAGE_RETENTION_S
 from infra.storage import UPLOADS_PREFIX
 
@@ -33,8 +34,11 @@ RETENTION = cdk.Duration.seconds(MESSAGE_RETENTION_S)
 class Queues(Construct):
     """uploads, jobs and outbox, their dead-letter queues, and the rule that fills uploads."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: Config, bucket: s3.IBucket) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, config: Config, encryption: Encryption, bucket: s3.IBucket
+    ) -> None:
         super().__init__(scope, construct_id)
+        self._encryption = encryption
         uploads_visibility_s = REGISTER_TIMEOUT_S * VISIBILITY_PER_TIMEOUT
         outbox_visibility_s = DELIVER_TIMEOUT_S * VISIBILITY_PER_TIMEOUT
         self.uploads, self.uploads_dlq = self._pair("Uploads", uploads_visibility_s, UPLOADS_MAX_RECEIVES)
@@ -60,7 +64,16 @@ class Queues(Construct):
             enforce_ssl=True,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=max_receives),
         )
+        for each in (queue, dead_letters):
+            self._use_key(each)
         return queue, dead_letters
+
+    def _use_key(self, queue: sqs.Queue) -> None:
+        """By the plain property: told of the key, CDK would let EventBridge do more with it than it needs."""
+        resource = queue.node.default_child
+        if self._encryption.key_arn and isinstance(resource, sqs.CfnQueue):
+            resource.kms_master_key_id = self._encryption.key_arn
+            resource.sqs_managed_sse_enabled = None
 
     def _announce_uploads(self, bucket: s3.IBucket) -> None:
         events.Rule(

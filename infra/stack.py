@@ -9,6 +9,7 @@ from constructs import Construct
 
 from avskrift import __version__
 from infra.config import Config
+from infra.encryption import Encryption
 from infra.fleet import DEPLOYMENT_TAG, AgentResources, Fleet
 from infra.functions import Functions, Surroundings
 from infra.network import Network
@@ -29,14 +30,21 @@ class AvskriftStack(cdk.Stack):
             description="avskrift: a recording in, a signed webhook with its transcript out.",
             tags={DEPLOYMENT_TAG: config.name},
         )
-        storage = Storage(self, "Storage", config=config)
-        queues = Queues(self, "Queues", config=config, bucket=storage.bucket)
-        secret = WebhookSecret(self, "Webhooks")
+        encryption = Encryption(self, "Encryption", config=config)
+        storage = Storage(self, "Storage", config=config, encryption=encryption)
+        queues = Queues(self, "Queues", config=config, encryption=encryption, bucket=storage.bucket)
+        secret = WebhookSecret(self, "Webhooks", encryption=encryption)
         network = Network(self, "Network", config=config)
-        agent_resources = AgentResources(storage=storage, queues=queues, secret=secret)
+        agent_resources = AgentResources(storage=storage, queues=queues, secret=secret, encryption=encryption)
         fleet = Fleet(self, "Fleet", config=config, resources=agent_resources, network=network)
         surroundings = Surroundings(
-            config=config, storage=storage, queues=queues, secret=secret, network=network, fleet=fleet
+            config=config,
+            encryption=encryption,
+            storage=storage,
+            queues=queues,
+            secret=secret,
+            network=network,
+            fleet=fleet,
         )
         functions = Functions(self, "Functions", surroundings=surroundings)
         observability = Observability(self, "Observability", config=config, queues=queues, functions=functions)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.config import Config
+from infra.encryption import Encryption
 
 UPLOADS_PREFIX = "uploads/"
 RESULTS_PREFIX = "results/"
@@ -26,10 +28,10 @@ UNFINISHED_UPLOAD_DAYS = 2
 class Storage(Construct):
     """A private, versioned bucket that announces new objects, and the table."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config, encryption: Encryption) -> None:
         super().__init__(scope, construct_id)
-        self.bucket = self._bucket(config)
-        self.table = self._table(config)
+        self.bucket = self._bucket(config, encryption.key)
+        self.table = self._table(config, encryption.key)
 
     def objects_arn(self, prefix: str) -> str:
         """ARN pattern of every object under ``prefix``."""
@@ -39,13 +41,16 @@ class Storage(Construct):
     def status_index_arn(self) -> str:
         return f"{self.table.table_arn}/index/{STATUS_INDEX}"
 
-    def _bucket(self, config: Config) -> s3.Bucket:
+    def _bucket(self, config: Config, key: kms.Key | None) -> s3.Bucket:
         bucket = s3.Bucket(
             self,
             "Bucket",
             bucket_name=config.bucket_name or None,
             versioned=True,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=key,
+            # One call to KMS for many objects instead of one for each.
+            bucket_key_enabled=True if key else None,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
             minimum_tls_version=1.2,
@@ -61,11 +66,13 @@ class Storage(Construct):
         )
         return bucket
 
-    def _table(self, config: Config) -> dynamodb.Table:
+    def _table(self, config: Config, key: kms.Key | None) -> dynamodb.Table:
         table = dynamodb.Table(
             self,
             "Table",
             partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if key else None,
+            encryption_key=key,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             time_to_live_attribute="expires_at",
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(

@@ -7,6 +7,8 @@ import string
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.encryption import Encryption
+
 #: 32 letters and digits are also the base64 of 24 bytes, which is what ``whsec_…`` secrets of Standard Webhooks are.
 SECRET_LENGTH = 32
 
@@ -14,12 +16,13 @@ SECRET_LENGTH = 32
 class WebhookSecret(Construct):
     """``{"current": …}``, generated at deployment; rotation adds ``"previous"`` beside it."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, encryption: Encryption) -> None:
         super().__init__(scope, construct_id)
         secret = secretsmanager.CfnSecret(
             self,
             "Secret",
             description="Signs webhooks. JSON: current and, during a rotation, previous.",
+            kms_key_id=encryption.key_arn,
             generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
                 secret_string_template="{}",  # noqa: S106 - the JSON that the generated value is put into
                 generate_string_key="current",
