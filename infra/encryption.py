@@ -1,8 +1,8 @@
 """The deployment's own KMS key, where ``customer_key`` asks for one, and what each role may do with it.
 
 Every grant is for one service only (``kms:ViaService``): no role can decrypt anything by itself, however it got it.
-The services that use the key in their own name are in the key's policy, each bound to what is ours. Sources, all of AWS'
-documentation in November 2026: "Encrypt log data in CloudWatch Logs", "SQS key management", "SNS key management",
+The services that use the key in their own name are in the key's policy, each bound to what is ours. Sources, all in
+AWS' documentation of November 2026: "Encrypt log data in CloudWatch Logs", "SQS key management", "SNS key management",
 "Requirements for EBS encryption", "Service-linked role for Spot Instance requests", "DynamoDB encryption at rest".
 """
 

@@ -8,18 +8,18 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.alarms import Alarms
-from infra.config import Config
-from infra.functions import Functions
-from infra.queues import Queues
+from infra.functions import Functions, Surroundings
 
 
 class Observability(Construct):
     """Alarms, the topic they are told to, and the dashboard."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, config: Config, queues: Queues, functions: Functions
+        self, scope: Construct, construct_id: str, *, surroundings: Surroundings, functions: Functions
     ) -> None:
+        """``surroundings.encryption.key`` is the topic's; its policy knows the alarms ``<name>-*``."""
         super().__init__(scope, construct_id)
+        config, queues = surroundings.config, surroundings.queues
         dead_letters: Mapping[str, sqs.IQueue] = {
             "uploads": queues.uploads_dlq,
             "jobs": queues.jobs_dlq,

@@ -47,7 +47,7 @@ class AvskriftStack(cdk.Stack):
             fleet=fleet,
         )
         functions = Functions(self, "Functions", surroundings=surroundings)
-        observability = Observability(self, "Observability", config=config, queues=queues, functions=functions)
+        observability = Observability(self, "Observability", surroundings=surroundings, functions=functions)
         self._outputs(
             {
                 "Deployment": config.name,
