@@ -38,8 +38,8 @@ MADE_OR_RAISED = parse_calls(
     deliver: dynamodb.GetItem dynamodb.PutItem dynamodb.UpdateItem secretsmanager.GetSecretValue sqs.SendMessage
     """
 )
-"""Calls without which a function can't go on: it raises, and its trigger repeats it. Of register and deliver that is
-the queue (nothing of a batch of one was done), of capacity the schedule. Nobody else may raise, an agent never."""
+"""Calls without which a function can't go on. register and deliver give the message back to its queue, without the
+trace whose text might name a key; capacity raises, and the schedule repeats it. Nobody else may, an agent never."""
 
 
 @dataclass(frozen=True)

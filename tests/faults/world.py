@@ -210,6 +210,8 @@ class World:
             if answer is None:
                 continue
             failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+            if failed:
+                self.crashes.append((function, "gave messages back"))
             for one in messages:
                 if one["MessageId"] not in failed:
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])

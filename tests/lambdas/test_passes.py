@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from avskrift.jobs.pass_report import Report
 from avskrift.jobs.observation import Nudge
+from avskrift.jobs.pass_report import Report
 
 
 @dataclass
