@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from botocore.exceptions import ClientError
 
 from avskrift.jobs.model import Job, MalformedRow
+from instance.billing import Bill
 from instance.faults import brief, code_of, insist
 from instance.heartbeat import Claim
 from instance.jobsqueue import Message
@@ -39,6 +40,7 @@ class Agent:
         self._services = services
         self._queue = services.queue
         self._prefetcher = Prefetcher(services)
+        self._bill = Bill(services)
         self._leaving = threading.Event()
         self._reason: HandBack | None = None
         self._attempt: Attempt | None = None
@@ -72,6 +74,7 @@ class Agent:
         finally:
             self._prefetcher.close()
             self._prefetcher.join(self._services.hand_back_s)
+            self._bill.close(round(self._services.clock(), 3))
 
     def _drain(self) -> None:
         linger_s = self._services.settings.linger_s
@@ -157,7 +160,8 @@ class Agent:
 
     def _work(self, claim: Claim, place: Preparation) -> None:
         self._prefetcher.begin()
-        attempt = self._attempt = Attempt(claim, self._services, place, self._prefetcher.follow)
+        self._bill.begin(claim.job)
+        attempt = self._attempt = Attempt(claim, self._services, place, self._bill, self._prefetcher.follow)
         if self._reason:
             attempt.hand_back(self._reason)
         has_worked: bool | None = False

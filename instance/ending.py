@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from avskrift.errors import AvskriftError
+from avskrift.jobs.measures import of_attempt, of_end
 from avskrift.jobs.model import Job, JobStatus
 from avskrift.jobs.outbox import OutboxEntry, outbox_entry_for
 from avskrift.jobs.table import StaleAttempt
@@ -21,6 +23,18 @@ from instance.results import ResultStore, session_end
 from instance.services import Services
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HandedBack:
+    """How a job goes back to the queue at ``at``: as a failure, as EC2's doing, or neither."""
+
+    at: float
+    cost: dict[str, Any]
+    failed: bool = False
+    interrupted: bool = False
+    after_s: float = 0.0
+    """When its message comes again."""
 
 
 class Ending:
@@ -36,41 +50,49 @@ class Ending:
         """The transaction, then the record, the webhook's first attempt, the message. Raises ``StaleAttempt``."""
         outbox = insist(f"job {ended.job_id}: finish", lambda: self._write_end(ended), self._patience())
         log.info("job %s: %s", ended.job_id, ended.status.value)
+        self._services.measure(of_end(ended), ended)
         self._write_record(ended, extra)
         if outbox:
-            self._deliver(outbox.outbox_id)
+            self._deliver(outbox.outbox_id, ended)
         self._checkpoint.delete()
         self._delete_message()
 
-    def requeue(self, now: float, *, failed: bool = False, interrupted: bool = False, after_s: float = 0.0) -> None:
-        """The row, then the message, which comes again ``after_s``. Raises ``StaleAttempt``, ``TimeoutError``."""
+    def requeue(self, back: HandedBack) -> None:
+        """The row, then the message. Raises ``StaleAttempt``, ``TimeoutError``."""
 
         def write() -> None:
+            job, failed, interrupted = self._claim.job, back.failed, back.interrupted
             try:
-                self._services.table.requeue(self._claim.job, now, failed=failed, interrupted=interrupted)
+                self._services.table.requeue(job, back.at, failed=failed, interrupted=interrupted, cost=back.cost)
             except StaleAttempt:
-                self._require_own(JobStatus.QUEUED, now)
+                self._require_own(JobStatus.QUEUED, back.at)
 
         what = f"job {self._claim.job.job_id}: requeue"
         bounded(self._services.hand_back_s, lambda: insist(what, write, self._patience()))
-        self._return_message(after_s)
+        self._return_message(back.after_s)
 
-    def withdraw(self, *, has_results: bool) -> None:
+    def withdraw(self, *, has_results: bool) -> Job | None:
         """The job went on without us: our message goes and, if it was cancelled, what we left of it.
 
-        Never what lies there of a job that another attempt owns or has ended.
+        Never what lies there of a job that another attempt owns or has ended. Returns the row if it can be read.
         """
         row = self._row()
         if row is None:
-            return  # the message comes again, and finds what there is to be found then
+            return None  # the message comes again, and finds what there is to be found then
         if row.status is JobStatus.QUEUED:
             self._return_message(after_s=0.0)  # it may be the only one; two do no harm
-            return
+            return row
         self._delete_message()
         if row.status is JobStatus.CANCELLED:
             if has_results:
                 self._try("the results of a cancelled job could not be deleted", lambda: self._store.delete(row))
             self._checkpoint.delete()
+        return row
+
+    def charge(self, cost: dict[str, Any]) -> bool:
+        """Put the cost on a row that was ended under our hands; whether it is there now."""
+        job, table = self._claim.job, self._services.table
+        return self._try("its cost could not be written", lambda: table.set_cost(job.job_id, job.attempt, cost))
 
     def _patience(self) -> Patience:
         """No longer than the row counts as alive, for the heartbeat has ended."""
@@ -97,9 +119,10 @@ class Ending:
         """Behind the fence, so that a stale attempt leaves no record; and never in the way of the webhook."""
         self._try("job.json could not be written", lambda: self._store.write_record(ended, extra))
 
-    def _deliver(self, outbox_id: str) -> None:
+    def _deliver(self, outbox_id: str, ended: Job) -> None:
         try:
-            self._services.outbox.deliver(outbox_id)
+            entry = self._services.outbox.deliver(outbox_id)
+            self._services.measure(of_attempt(entry) if entry else {}, ended)
         except Exception as error:  # noqa: BLE001
             # The job has ended; λ capacity finds the entry that nobody holds and has it delivered.
             log.error("webhook %s: the first attempt failed: %s", outbox_id, brief(error))
@@ -126,8 +149,10 @@ class Ending:
             log.warning("job %s: its row can't be read: %s", self._claim.job.job_id, brief(error))
             return None
 
-    def _try(self, complaint: str, call: Callable[[], object]) -> None:
+    def _try(self, complaint: str, call: Callable[[], object]) -> bool:
         try:
             call()
-        except (*SDK_FAULTS, TimeoutError) as error:
+        except (*SDK_FAULTS, AvskriftError, TimeoutError) as error:
             log.warning("job %s: %s: %s", self._claim.job.job_id, complaint, brief(error))
+            return False
+        return True

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from avskrift.jobs.model import Job, JobProgress
 from avskrift.jobs.table import JobTable, StaleAttempt
@@ -35,6 +35,12 @@ class Pace:
 
 class Beating(Protocol):
     """The attempt that a heartbeat speaks for."""
+
+    def cost_so_far(self) -> tuple[float, dict[str, Any]]:
+        """When, and what the job has cost until then."""
+
+    def cost_told(self, until: float) -> None:
+        """The row holds it."""
 
     def lost(self) -> None:
         """The job is no longer ours."""
@@ -99,7 +105,9 @@ class Heartbeat:
     def _beat(self) -> None:
         """The lease outlives several beats: a passing fault costs one of them. Raises ``StaleAttempt``."""
         try:
-            self._table.beat(self._claim.job, self.progress, dict(self.phases))
+            at, cost = self._attempt.cost_so_far()
+            self._table.beat(self._claim.job, self.progress, dict(self.phases), cost)
+            self._attempt.cost_told(at)
         except StaleAttempt:
             raise
         except Exception as error:  # noqa: BLE001

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from avskrift.asr.engine import Progress, TranscribeOptions
 from avskrift.jobs.delivery import Outbox
+from avskrift.jobs.measures import Measures
+from avskrift.jobs.model import Job
 from avskrift.jobs.table import JobTable
 from avskrift.transcript import Transcript
 from instance.faults import Patience
@@ -33,6 +35,10 @@ class Transcriber(Protocol):
         cancel: threading.Event | None = None,
         checkpoint: Path | None = None,
     ) -> Transcript: ...
+
+
+def measure_nothing(measures: Measures, job: Job) -> None:
+    """Where nobody counts."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Services:
     patience: Patience = field(default_factory=Patience)
     """With faults of AWS that pass."""
     clock: Callable[[], float] = time.time
+    measure: Callable[[Measures, Job], None] = measure_nothing
+    """Tell CloudWatch what became of a job; never waits, never raises."""
 
     @property
     def queue(self) -> JobsQueue:

@@ -20,11 +20,11 @@ from avskrift.clip import parse_clip
 from avskrift.errors import JOB_ERROR_CODES, AvskriftError, BadOptions, Cancelled, ModelUnavailable
 from avskrift.jobs.model import Job, JobError, JobProgress, JobStatus
 from avskrift.jobs.options import JobOptions
-from avskrift.jobs.prices import usd_per_hour
 from avskrift.jobs.table import StaleAttempt, ended_job, failed_job
 from avskrift.transcript import Transcript
+from instance.billing import Bill
 from instance.checkpoints import CheckpointKeeper
-from instance.ending import Ending
+from instance.ending import Ending, HandedBack
 from instance.faults import brief, insist
 from instance.heartbeat import Claim, Heartbeat, Pace
 from instance.preparation import Preparation
@@ -59,9 +59,11 @@ class Attempt:
         claim: Claim,
         services: Services,
         place: Preparation,
+        bill: Bill,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self._claim = claim
+        self._bill = bill
         self._services = services
         self._place = place
         self.has_worked: bool | None = None
@@ -84,7 +86,7 @@ class Attempt:
                 self._work()
             except StaleAttempt:
                 log.warning("job %s went on without us", job.job_id)
-                self._ending.withdraw(has_results="transcribed" in self._phases or job.attempt > 1)
+                self._withdraw()
 
     def hand_back(self, reason: HandBack) -> None:
         """Stop, and return the job to the queue; the first reason counts."""
@@ -95,7 +97,16 @@ class Attempt:
         """Return the job at once, past an attempt that hangs: the instance is about to be taken."""
         self._heartbeat.stop()
         with suppress(StaleAttempt):
-            self._ending.requeue(self._now(), interrupted=True)
+            self._return_job(interrupted=True)
+
+    def cost_so_far(self) -> tuple[float, dict[str, Any]]:
+        """For the heartbeat: when, and what the job has cost until then."""
+        now = self._now()
+        return now, self._bill.cost(self._claim.job, now)
+
+    def cost_told(self, until: float) -> None:
+        """A beat put it on the row."""
+        self._bill.told(until)
 
     def lost(self) -> None:
         """The job is no longer ours: stop, write nothing more."""
@@ -185,13 +196,14 @@ class Attempt:
     def _complete(self, transcript: Transcript, result: dict[str, Any]) -> None:
         now = self._now()
         done = JobProgress(round(transcript.duration_s, 3), round(transcript.duration_s, 3))
-        ended = ended_job(self._current(), JobStatus.COMPLETED, now, result=result, progress=done, cost=self._cost(now))
+        ended = ended_job(self._current(now), JobStatus.COMPLETED, now, result=result, progress=done)
         evidence = {"engine": transcript.engine, "warnings": list(transcript.warnings), "audit": transcript.audit}
         self._finish(ended, evidence)
 
     def _fail_job(self, error: JobError) -> None:
         """The recording's own fault: no other attempt would end better."""
-        self._finish(failed_job(self._current(), error, self._now()))
+        now = self._now()
+        self._finish(failed_job(self._current(now), error, now))
 
     def _fail_attempt(self, last: str) -> None:
         """A fault of ours, unless it is only how the work took being stopped."""
@@ -207,9 +219,9 @@ class Attempt:
         if failures < self._services.settings.max_failures:
             self._requeue(failed=True, after_s=self._services.retry_delay_s * failures)
             return
-        message = EXHAUSTED.format(failures=failures, last=last)
-        ended = failed_job(self._current(), JobError("attempts_exhausted", message), self._now())
-        self._finish(replace(ended, failures=failures))
+        now = self._now()
+        error = JobError("attempts_exhausted", EXHAUSTED.format(failures=failures, last=last))
+        self._finish(replace(failed_job(self._current(now), error, now), failures=failures))
 
     def _give_up(self) -> None:
         """Cancelled: the job is no longer ours, or it goes back."""
@@ -224,19 +236,35 @@ class Attempt:
     def _finish(self, ended: Job, extra: dict[str, Any] | None = None) -> None:
         self._heartbeat.stop()
         self._ending.finish(ended, extra or {})
+        self._bill.let_go(ended, ended.cost or {}, ended.status_at)
 
     def _requeue(self, *, failed: bool = False, interrupted: bool = False, after_s: float = 0.0) -> None:
         """First what is done so far, for the next attempt."""
         self._place.checkpoint.save_within(self._services.hand_back_s)
         self._heartbeat.stop()
-        self._ending.requeue(self._now(), failed=failed, interrupted=interrupted, after_s=after_s)
+        self._return_job(failed=failed, interrupted=interrupted, after_s=after_s)
+
+    def _return_job(self, **how: Any) -> None:
+        now, cost = self.cost_so_far()
+        self._ending.requeue(HandedBack(now, cost, **how))
+        self._bill.let_go(replace(self._claim.job, status=JobStatus.QUEUED), cost, now)
+
+    def _withdraw(self) -> None:
+        """What was worked on a job until it was cancelled is its cost; what was lost to others they settle."""
+        job = self._claim.job
+        row = self._ending.withdraw(has_results="transcribed" in self._phases or job.attempt > 1)
+        if row and row.status is JobStatus.CANCELLED and row.attempt == job.attempt:
+            now, cost = self.cost_so_far()
+            if self._ending.charge(cost):
+                self._bill.let_go(row, cost, now)
 
     def _pace(self) -> Pace:
         return Pace(self._services.settings.heartbeat_s, self._services.stall_s)
 
-    def _current(self) -> Job:
-        """The claimed job with the phases of this attempt."""
-        return replace(self._claim.job, phases={**self._claim.job.phases, **self._phases})
+    def _current(self, now: float) -> Job:
+        """The claimed job with the phases and the cost of this attempt."""
+        phases = {**self._claim.job.phases, **self._phases}
+        return replace(self._claim.job, phases=phases, cost=self._bill.cost(self._claim.job, now))
 
     def _first_phases(self) -> dict[str, float]:
         identity = self._services.identity
@@ -247,18 +275,6 @@ class Attempt:
 
     def _mark(self, phase: str) -> None:
         self._phases[phase] = self._now()
-
-    def _cost(self, now: float) -> dict[str, Any]:
-        """This job's own seconds of the instance; boot and linger are the instance's, not the job's."""
-        identity = self._services.identity
-        billed_s = now - self._claim.job.phases["claimed"]
-        hourly_usd = usd_per_hour(identity.instance_type, identity.market)
-        return {
-            "usd": round(hourly_usd * billed_s / 3_600, 6),
-            "instance_type": identity.instance_type,
-            "market": identity.market,
-            "billed_s": round(billed_s, 3),
-        }
 
     def _now(self) -> float:
         return round(self._services.clock(), 3)

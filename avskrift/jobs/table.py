@@ -175,23 +175,51 @@ class JobTable:
             is_ours = job and job.status is JobStatus.RUNNING and job.instance_id == instance_id and job.beat == 0
             return job if is_ours else None
 
-    def beat(self, job: Job, progress: JobProgress | None, phases: Mapping[str, float]) -> None:
-        """Say that this attempt lives; ``StaleAttempt`` if it no longer owns the job."""
+    def beat(
+        self,
+        job: Job,
+        progress: JobProgress | None,
+        phases: Mapping[str, float],
+        cost: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say that this attempt lives; ``StaleAttempt`` if it no longer owns the job.
+
+        ``cost`` is what the job has cost so far: whoever takes it from a silent agent, or cancels it, leaves it there.
+        """
         changes: dict[str, Any] = {f"phases.{name}": at for name, at in phases.items()}
         if progress:
             changes["progress"] = {"done_s": progress.done_s, "total_s": progress.total_s}
+        if cost:
+            changes["cost"] = dict(cost)
         self._update(job.job_id, changes, _owned(job), add=("beat",))
 
-    def requeue(self, job: Job, now: float, *, failed: bool = False, interrupted: bool = False) -> None:
-        """Back to the queue. ``failed`` counts the attempt as a failure, ``interrupted`` as EC2's doing."""
-        changes = {
+    def requeue(
+        self,
+        job: Job,
+        now: float,
+        *,
+        failed: bool = False,
+        interrupted: bool = False,
+        cost: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Back to the queue. ``failed`` counts the attempt as a failure, ``interrupted`` as EC2's doing.
+
+        ``cost``: what the job has cost with this attempt; None leaves what its last beat said.
+        """
+        changes: dict[str, Any] = {
             "status": JobStatus.QUEUED.value,
             "status_key": status_key(JobStatus.QUEUED),
             "status_at": now,
             "instance_id": "",
         }
+        if cost:
+            changes["cost"] = dict(cost)
         added = ["sequence"] + ["failures"] * failed + ["interruptions"] * interrupted
         self._update(job.job_id, changes, _owned(job), add=tuple(added))
+
+    def set_cost(self, job_id: str, attempt: int, cost: Mapping[str, Any]) -> None:
+        """What became known after an attempt had let go of its job; ``StaleAttempt`` once another one has it."""
+        self._update(job_id, {"cost": dict(cost)}, {"attempt": attempt})
 
     def finish(self, job: Job, ended: Job, outbox: OutboxEntry | None) -> None:
         """Status, result and outbox entry in one transaction, if ``job``'s attempt and status still stand."""

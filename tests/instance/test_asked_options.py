@@ -130,7 +130,9 @@ def test_an_engine_stays_until_another_model_or_style_is_asked_for(image: Path) 
     verbatim: Any = engines.engine_for(None, "verbatim")
     assert not standard.is_open
     assert verbatim.is_open
-    assert verbatim.config == EngineConfig(model="kb-whisper-small", style="verbatim", device="cpu")
+    assert verbatim.config == EngineConfig(
+        model="kb-whisper-small", style="verbatim", device="cpu", require_confinement=True
+    )
     assert engines.engine_for(None, "verbatim") is verbatim
     engines.close()
     assert not verbatim.is_open

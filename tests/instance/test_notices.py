@@ -158,7 +158,9 @@ def test_abandoned_job_goes_back_past_a_worker_that_listens_to_nobody(stage: Sta
     finally:
         released.set()
         running.join()
-    assert stage.job(job) == back, "what the worker brings after all is refused"
+    after = stage.job(job)
+    assert replace(after, cost=back.cost) == back, "what the worker brings after all is refused"
+    assert after.cost and back.cost and after.cost["work_s"] == back.cost["work_s"], "only the wait for it is paid"
     assert stage.waiting() == [{"job_id": job.job_id}]
 
 
