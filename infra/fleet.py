@@ -14,6 +14,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import permissions
+from infra.acknowledged import acknowledge_wildcards
 from infra.config import Config
 from infra.encryption import MAKE_VOLUMES, READ_SECRET, SEND_MESSAGES, USE_ITEMS, WRITE_OBJECTS, Encryption
 from infra.logs import log_group
@@ -67,7 +68,8 @@ class Fleet(Construct):
         uploads, results, work = (
             storage.objects_arn(prefix) for prefix in (UPLOADS_PREFIX, RESULTS_PREFIX, WORK_PREFIX)
         )
-        return iam.Role(
+        deletable = storage.objects_arn(f"{RESULTS_PREFIX}*/transcript.")
+        role = iam.Role(
             self,
             "AgentRole",
             description="The agent on an instance.",
@@ -77,7 +79,7 @@ class Fleet(Construct):
                     allow(permissions.READ_OBJECT_ACTIONS, [uploads, results, work]),
                     allow("s3:PutObject", [results, work]),
                     # Of a cancelled job; the bucket is versioned, so nothing is destroyed by it.
-                    allow("s3:DeleteObject", [work, storage.objects_arn(f"{RESULTS_PREFIX}*/transcript.")]),
+                    allow("s3:DeleteObject", [work, deletable]),
                     # Without it a deleted recording answers 403, as a fault of permissions does.
                     allow("s3:ListBucket", storage.bucket.bucket_arn),
                     permissions.allow_job_items(storage.table.table_arn),
@@ -90,6 +92,9 @@ class Fleet(Construct):
                 ]
             ),
         )
+        named_later = "Recordings and jobs are named after the role is made; it stays within the prefix."
+        acknowledge_wildcards(role, dict.fromkeys((uploads, results, work, deletable), named_later))
+        return role
 
     def _user_data(self, resources: AgentResources) -> str:
         """Ids and settings only: user data can be read by every process on the instance."""

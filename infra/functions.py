@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -16,11 +16,12 @@ from constructs import Construct
 
 from avskrift.jobs.metrics import NAMESPACE
 from infra import permissions
+from infra.acknowledged import acknowledge, acknowledge_wildcards
 from infra.bundling import lambda_code
 from infra.config import Config
 from infra.encryption import READ_OBJECTS, READ_SECRET, SEND_MESSAGES, USE_ITEMS, Encryption
 from infra.fleet import Fleet
-from infra.launching import launch_statements
+from infra.launching import launch_statements, launch_wildcards
 from infra.logs import log_group
 from infra.network import Network
 from infra.permissions import allow
@@ -28,6 +29,7 @@ from infra.queues import DELIVER_TIMEOUT_S, REGISTER_TIMEOUT_S, Queues
 from infra.storage import UPLOADS_PREFIX, Storage
 from infra.webhooks import WebhookSecret
 
+NEWEST_RUNTIME = lambda_.Runtime.PYTHON_3_14
 CAPACITY_TIMEOUT_S = 60
 RECONCILE_TIMEOUT_S = 120
 #: Processor share grows with memory: at 512 MB a cold start is bound by the imports no longer.
@@ -63,6 +65,8 @@ class FunctionSpec:
     timeout_s: int
     environment: Mapping[str, str]
     statements: Sequence[iam.PolicyStatement]
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+    """ARN patterns in ``statements``, each with the reason why the API allows nothing narrower."""
     may_loop: bool = False
 
 
@@ -82,6 +86,7 @@ class Part(Construct):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies=permissions.policy([writes_log, *spec.statements]),
         )
+        acknowledge_wildcards(role, spec.wildcards)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -97,6 +102,8 @@ class Part(Construct):
             log_group=group,
             recursive_loop=lambda_.RecursiveLoop.ALLOW if spec.may_loop else None,
         )
+        if _runtime() != NEWEST_RUNTIME:
+            acknowledge(self.function, "L1", "The asset's bytecode is for the Python that deploys.")
 
 
 class Functions(Construct):
@@ -175,6 +182,7 @@ def _register(surroundings: Surroundings, capacity: lambda_.Function) -> Functio
             permissions.allow_job_items(storage.table.table_arn),
             allow(permissions.EVENT_SOURCE_ACTIONS, queues.uploads.queue_arn),
         ],
+        wildcards=_registering_wildcards(storage),
     )
 
 
@@ -190,6 +198,7 @@ def _reconcile(surroundings: Surroundings, capacity: lambda_.Function) -> Functi
             permissions.allow_reconciled_items(storage.table.table_arn),
             allow("s3:ListBucketVersions", storage.bucket.bucket_arn, {"StringEquals": {"s3:prefix": UPLOADS_PREFIX}}),
         ],
+        wildcards=_registering_wildcards(storage),
     )
 
 
@@ -216,6 +225,10 @@ def _registering_statements(surroundings: Surroundings, capacity: lambda_.Functi
         allow("lambda:InvokeFunction", capacity.function_arn),
         *surroundings.encryption.statements(READ_OBJECTS, USE_ITEMS, SEND_MESSAGES),
     ]
+
+
+def _registering_wildcards(storage: Storage) -> dict[str, str]:
+    return {storage.objects_arn(UPLOADS_PREFIX): "Clients name their recordings; it stays within the prefix."}
 
 
 def _capacity(surroundings: Surroundings) -> FunctionSpec:
@@ -248,6 +261,7 @@ def _capacity(surroundings: Surroundings) -> FunctionSpec:
             *launch_statements(config, surroundings.fleet, surroundings.network),
             *surroundings.encryption.statements(USE_ITEMS, SEND_MESSAGES),
         ],
+        wildcards=launch_wildcards(surroundings.fleet),
     )
 
 
@@ -291,6 +305,5 @@ def _runtime() -> lambda_.Runtime:
         11: lambda_.Runtime.PYTHON_3_11,
         12: lambda_.Runtime.PYTHON_3_12,
         13: lambda_.Runtime.PYTHON_3_13,
-        14: lambda_.Runtime.PYTHON_3_14,
     }
-    return runtimes.get(sys.version_info.minor, lambda_.Runtime.PYTHON_3_14)
+    return runtimes.get(sys.version_info.minor, NEWEST_RUNTIME)

@@ -17,7 +17,7 @@ DESCRIBE_ACTIONS = ("ec2:DescribeInstances", "ec2:DescribeSpotPriceHistory")
 #: Kinds of resources that a launch makes or uses beside the instance and its template.
 _MADE_KINDS = ("volume", "network-interface", "spot-instances-request")
 _IMAGE_KINDS = ("image", "snapshot")
-_USED_KINDS = (*_MADE_KINDS, *_IMAGE_KINDS, "subnet", "security-group")
+_EVERYTHING = "*"
 
 
 def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[iam.PolicyStatement]:
@@ -26,10 +26,8 @@ def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[ia
     instances = _any(stack, "instance")
     carries_our_tag = {f"aws:RequestTag/{DEPLOYMENT_TAG}": config.name}
     return [
-        # EC2 checks CreateFleet against kinds of resources; what may really be launched is said by RunInstances.
-        allow(
-            "ec2:CreateFleet", [_any(stack, kind) for kind in ("fleet", "instance", "launch-template", *_USED_KINDS)]
-        ),
+        # What may be launched is said by RunInstances, which CreateFleet does in the caller's name.
+        allow("ec2:CreateFleet", [_any(stack, "fleet"), instances, *_launch_parts(stack, fleet, network)]),
         allow("ec2:RunInstances", instances, {"StringEquals": carries_our_tag}),
         allow("ec2:RunInstances", _launch_parts(stack, fleet, network)),
         allow(
@@ -37,8 +35,7 @@ def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[ia
             [_any(stack, "fleet"), instances, _any(stack, "volume")],
             {"StringEquals": {"ec2:CreateAction": ["CreateFleet", "RunInstances"], **carries_our_tag}},
         ),
-        # EC2's describe actions know no resources.
-        allow(DESCRIBE_ACTIONS, "*"),
+        allow(DESCRIBE_ACTIONS, _EVERYTHING),
         *_terminate(config, fleet, instances),
         *fleet.volume_key_statements,
         allow(
@@ -53,8 +50,23 @@ def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[ia
     ]
 
 
+def launch_wildcards(fleet: Fleet) -> dict[str, str]:
+    """The patterns in these statements, and why EC2 allows nothing narrower."""
+    stack = cdk.Stack.of(fleet)
+    reasons = {
+        "fleet": "A fleet has no id before it is made.",
+        "instance": "An instance has no id before it is launched; launching and ending check its tag.",
+        **dict.fromkeys(_MADE_KINDS, "EC2 makes it for an instance, and it has no id before."),
+        **dict.fromkeys(_IMAGE_KINDS, "The AMI parameter moves to a new image with every build."),
+    }
+    return {
+        **{_any(stack, kind): reason for kind, reason in reasons.items()},
+        _EVERYTHING: "EC2's describe actions know no resources.",
+    }
+
+
 def _launch_parts(stack: cdk.Stack, fleet: Fleet, network: Network) -> list[str]:
-    """All that RunInstances touches but the instance: of networks and templates only our own."""
+    """All that a launch touches but the instance: of networks and templates only our own."""
     group = network.security_group.attr_group_id
     return [
         *(_any(stack, kind) for kind in (*_MADE_KINDS, *_IMAGE_KINDS)),

@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from infra.acknowledged import acknowledge
 from infra.config import Config
 
 VPC_CIDR = "10.20.0.0/16"
@@ -36,6 +37,12 @@ class Network(Construct):
             enable_dns_support=True,
             enable_dns_hostnames=True,
             tags=[cdk.CfnTag(key="Name", value=config.name)],
+        )
+        acknowledge(
+            self.vpc,
+            "VPC7",
+            "Nothing can connect in and only HTTPS goes out, so a flow log would list addresses of AWS, model hubs and "
+            "webhook receivers; who needs it turns it on for the account.",
         )
         route_table = self._public_routes()
         self.subnets = [

@@ -11,6 +11,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.acknowledged import acknowledge
 from infra.config import Config
 from infra.encryption import Encryption
 
@@ -63,6 +64,12 @@ class Storage(Construct):
             raise TypeError("the bucket's default child is no CfnBucket")
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        )
+        acknowledge(
+            bucket,
+            "S1",
+            "Access logs would keep the keys of recordings, which may name people, beyond the recordings' own expiry; "
+            "who must know of every access records data events in the account's CloudTrail.",
         )
         return bucket
 

@@ -7,6 +7,7 @@ import string
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.acknowledged import acknowledge
 from infra.encryption import Encryption
 
 #: 32 letters and digits are also the base64 of 24 bytes, which is what ``whsec_…`` secrets of Standard Webhooks are.
@@ -31,6 +32,12 @@ class WebhookSecret(Construct):
                 # Says the same once more, for generators that know only the list (the local emulator's).
                 exclude_characters=string.punctuation,
             ),
+        )
+        acknowledge(
+            secret,
+            "SMG4",
+            "Only its receivers can say when they know the next one: a rotation by the clock would make them refuse "
+            "webhooks. Both are active while it is rotated by hand.",
         )
         # The attribute is the ARN everywhere; what Ref gives, which CDK's Secret uses, is only a name in the emulator.
         self.secret_arn = secret.attr_id
