@@ -154,6 +154,10 @@ class Cloud:
     def recommend_rebalance(self, instance_id: str) -> None:
         self._ask("POST", "/rebalance", {"instance_id": instance_id})
 
+    def assume(self, role_arn: str) -> dict[str, Any]:
+        """Credentials (``AccessKeyId`` …) with a role's rights; only in a cloud that enforces."""
+        return self._ask("POST", "/assume", {"role_arn": role_arn})
+
     def inject_fault(self, fault: Fault) -> None:
         """Let coming EC2 answers fail; see :class:`~avskrift.local.ec2.faults.Fault`."""
         self._ask("POST", "/faults", asdict(fault))

@@ -23,12 +23,13 @@ class Controlled(Protocol):
     def status(self) -> dict[str, Any]: ...
     def interrupt(self, instance_id: str, notice_s: float | None = None) -> dict[str, Any]: ...
     def recommend_rebalance(self, instance_id: str) -> dict[str, Any]: ...
+    def assume(self, role_arn: str) -> dict[str, Any]: ...
     def inject_fault(self, fault: Fault) -> None: ...
     def clear_faults(self) -> None: ...
 
 
 class ControlServer:
-    """``GET /status``, and ``POST`` of a JSON object to ``/interrupt``, ``/rebalance``, ``/faults``, ``/stop``."""
+    """``GET /status``; JSON by ``POST`` to ``/interrupt``, ``/rebalance``, ``/assume``, ``/faults``, ``/stop``."""
 
     def __init__(self, cloud: Controlled) -> None:
         self.token = secrets.token_urlsafe(32)
@@ -39,6 +40,7 @@ class ControlServer:
             ("GET", "/status"): lambda _: cloud.status(),
             ("POST", "/interrupt"): lambda body: cloud.interrupt(body["instance_id"], body.get("notice_s")),
             ("POST", "/rebalance"): lambda body: cloud.recommend_rebalance(body["instance_id"]),
+            ("POST", "/assume"): lambda body: cloud.assume(body["role_arn"]),
             ("POST", "/faults"): self._inject,
             ("POST", "/faults/clear"): self._clear,
             ("POST", "/stop"): self._stop,

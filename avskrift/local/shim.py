@@ -149,10 +149,11 @@ class Machine:
 class InstanceShim:
     """Watches the EC2 state and makes it true."""
 
-    def __init__(self, settings: ShimSettings, state: Ec2State) -> None:
+    def __init__(self, settings: ShimSettings, state: Ec2State, sts: Any = None) -> None:
+        """``sts`` makes the instances' sessions, if somebody else wants to know of them; else the emulator's own."""
         inner = settings.inner_endpoint or settings.endpoint
-        iam, sts = (client(service, inner, settings.region) for service in ("iam", "sts"))
-        self._surroundings = Surroundings(settings, state, iam, sts)
+        iam, own_sts = (client(service, inner, settings.region) for service in ("iam", "sts"))
+        self._surroundings = Surroundings(settings, state, iam, sts or own_sts)
         self._folder = settings.folder
         self._state = state
         self._machines: dict[str, Machine] = {}

@@ -22,13 +22,14 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from avskrift.errors import LocalCloudError
-from avskrift.local.aws import ACCOUNT_ID, REGION, aws_config
+from avskrift.local.aws import ACCOUNT_ID, REGION, aws_config, client
 from avskrift.local.control import ControlServer
 from avskrift.local.deploy import Deployment, DeploySettings
 from avskrift.local.ec2.faults import Fault
 from avskrift.local.ec2.server import Ec2Proxy
 from avskrift.local.ec2.state import Instance
 from avskrift.local.emulator import Emulator
+from avskrift.local.iam.gate import Gate
 from avskrift.local.journal import READY, Journal, Step
 from avskrift.local.settings import CloudSettings, Files, write_private
 from avskrift.local.shim import NOTICE_S, InstanceShim, ShimSettings, default_agent_command
@@ -65,6 +66,8 @@ class Supervisor:
             deployment.begin_synthesis()
             self._emulator.start()
             self._proxy.connect(self._emulator.inner_endpoint)
+            if self._settings.enforcing:
+                self._proxy.gate = self._gate()
             self._stack.enter_context(self._proxy)
         with self._journal.step("bootstrap the account"):
             deployment.bootstrap()
@@ -116,6 +119,13 @@ class Supervisor:
         self._send_event("EC2 Instance Rebalance Recommendation", instance_id, {"instance-id": instance_id})
         return {"instance_id": instance_id}
 
+    def assume(self, role_arn: str) -> dict[str, Any]:
+        """A session with a role's rights, which the EC2 proxy knows too."""
+        if self._proxy.gate is None:
+            raise LocalCloudError("This cloud checks no rights: start it with enforcing=True.")
+        session = self._proxy.gate.assume_role(RoleArn=role_arn, RoleSessionName="session")["Credentials"]
+        return {**session, "Expiration": session["Expiration"].isoformat()}
+
     def inject_fault(self, fault: Fault) -> None:
         self._proxy.inject(fault)
 
@@ -153,10 +163,14 @@ class Supervisor:
                 agent_environment={**self._trust(), **self._settings.agent_environment},
             ),
             self._proxy.state,
+            sts=self._proxy.gate,
         )
         shim.start()
         self._stack.callback(shim.stop)
         self._shim = shim
+
+    def _gate(self) -> Gate:
+        return Gate(lambda service: client(service, self._emulator.inner_endpoint, REGION), self._proxy.state)
 
     def _trust(self) -> dict[str, str]:
         return self._emulator.tls.environment() if self._emulator.tls else {}

@@ -6,6 +6,7 @@ import logging
 import time
 from contextlib import suppress
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from avskrift.local.aws import ACCOUNT_ID, REGION
 from avskrift.local.ec2.actions import Actions
@@ -16,6 +17,9 @@ from avskrift.local.ec2.protocol import parse_body, parse_request, render_error,
 from avskrift.local.ec2.state import Ec2State
 from avskrift.local.ec2.upstream import ForwardedAnswer, Upstream
 from avskrift.local.loopback import Handler, LoopbackServer
+
+if TYPE_CHECKING:
+    from avskrift.local.iam.gate import Gate
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +40,8 @@ class Ec2Proxy:
     def __init__(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> None:
         self.state = Ec2State()
         self.faults = FaultPlan()
+        self.gate: Gate | None = None
+        """Asked before every call, where the cloud enforces."""
         self._region = region
         self._upstream: Upstream | None = None
         launcher = Launcher(self.state, self.upstream, self.faults)
@@ -54,6 +60,11 @@ class Ec2Proxy:
 
     def inject(self, fault: Fault) -> None:
         self.faults.add(fault)
+
+    def authorize(self, action: str, parameters: dict[str, str], authorization: str) -> None:
+        """Raises :class:`Ec2Error` where the signer may not do it."""
+        if self.gate is not None:
+            self.gate.check(action, parse_request(action, parameters), authorization)
 
     def answer(self, action: str, parameters: dict[str, str]) -> bytes | None:
         """The XML answer, or None when the call is the emulator's. Raises :class:`Ec2Error`."""
@@ -93,6 +104,7 @@ def _handler_for(proxy: Ec2Proxy) -> type[Handler]:
                 self._lose_answer(action, way)
                 return
             try:
+                proxy.authorize(action, parameters, self.headers.get("Authorization", ""))
                 answer = proxy.answer(action, parameters)
                 if answer is None:
                     self._pass_on(proxy.upstream().forward(self.command, self.path, self.headers.items(), body))
