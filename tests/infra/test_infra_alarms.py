@@ -1,70 +1,158 @@
-"""What somebody must hear of sets off an alarm; whom it tells is a setting."""
+"""What somebody must hear of sets off an alarm, which reads what the code really says and has a page in the runbook."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from aws_cdk.assertions import Template
 
+from avskrift.jobs.metrics import DIMENSION, NAMESPACE
+from tests.infra.catalog_use import CHECKOUT, catalog, emitted
+
 TOPIC_ARN = "arn:aws:sns:eu-north-1:123456789012:on-call"
+RUNBOOK = (CHECKOUT / "docs" / "operations.md").read_text()
 
 
-def alarms(resources: Mapping[str, Any]) -> list[Any]:
-    return [each["Properties"] for each in resources.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+def alarms_of(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Every alarm's properties, by its name without the deployment's."""
+    found = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    return {each["AlarmName"].removeprefix("avskrift-"): each for each in found}
 
 
-@pytest.mark.parametrize(
-    ("metric", "part"),
-    [
-        ("SpendLimitReached", "capacity"),
-        ("MalformedRows", "capacity"),
-        ("MalformedRows", "reconcile"),
-        ("MalformedRows", "deliver"),
-    ],
-)
-def test_what_a_function_counted_sets_off_an_alarm(resources: Mapping[str, Any], metric: str, part: str) -> None:
-    """Namespace and dimension as Powertools writes them: those of the function's environment."""
-    (function,) = [
-        each["Properties"]
-        for name, each in resources.items()
-        if each["Type"] == "AWS::Lambda::Function" and part.capitalize() in name
-    ]
-    variables = function["Environment"]["Variables"]
-    dimensions = [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
-
-    (alarm,) = [
-        each for each in alarms(resources) if (each["MetricName"], each.get("Dimensions")) == (metric, dimensions)
-    ]
-
-    assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
-    assert alarm["Statistic"] == "Sum"
-    assert sets_off_at_one(alarm)
+@pytest.fixture(scope="session")
+def alarms(resources: Mapping[str, Any]) -> dict[str, Any]:
+    return alarms_of(resources)
 
 
-@pytest.mark.parametrize("queue", ["Uploads", "Jobs", "Outbox"])
-def test_a_dead_letter_sets_off_an_alarm(resources: Mapping[str, Any], queue: str) -> None:
-    found = [each for each in alarms(resources) if each["Namespace"] == "AWS/SQS"]
+def test_alarms_on_our_metrics_read_what_the_code_emits(alarms: Mapping[str, Any]) -> None:
+    said = {metric.name: metric for metric in emitted()}
+    ours = {name: alarm for name, alarm in alarms.items() if alarm["Namespace"] == NAMESPACE}
 
-    (alarm,) = [each for each in found if f"{queue}Dlq" in each["Dimensions"][0]["Value"]["Fn::GetAtt"][0]]
+    for name, alarm in ours.items():
+        assert alarm["MetricName"] in said, name
+        assert alarm["Statistic"] == said[alarm["MetricName"]].statistic, name
+        assert alarm["Dimensions"] == [{"Name": DIMENSION, "Value": "avskrift"}], name
+    assert ours.keys() == {
+        *("oldest-wait", "malformed-rows", "webhooks-failing", "webhooks-abandoned"),
+        *("launch-failures", "overdue-instances", "spend-warning", "spend-limit"),
+    }
 
-    assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
-    assert sets_off_at_one(alarm)
+
+def test_every_metric_of_the_catalog_is_emitted_by_somebody() -> None:
+    unsaid = {metric.name for family in catalog().values() for metric in family} - {one.name for one in emitted()}
+    assert unsaid == set()
 
 
-def sets_off_at_one(alarm: Mapping[str, Any]) -> bool:
-    """Whether the first one in five minutes does it, and silence does not."""
+def test_a_metric_that_nobody_emits_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.infra.catalog_use.EMITTERS", ("avskrift/webhooks",))
+    assert emitted() == set()
+
+
+@pytest.mark.parametrize("queue", ["uploads", "jobs", "outbox"])
+def test_a_dead_letter_sets_off_an_alarm(alarms: Mapping[str, Any], queue: str) -> None:
+    alarm = alarms[f"{queue}-dlq"]
+    assert f"{queue.capitalize()}Dlq" in alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("ApproximateNumberOfMessagesVisible", "Maximum")
+    assert sets_off_at(alarm, 1, periods=1)
+
+
+@pytest.mark.parametrize(("queue", "age_s"), [("uploads", 600), ("outbox", 1_800)])
+def test_messages_that_nobody_takes_set_off_an_alarm(alarms: Mapping[str, Any], queue: str, age_s: int) -> None:
+    alarm = alarms[f"{queue}-age"]
+    (dimension,) = alarm["Dimensions"]
+    assert f"{queue.capitalize()}" in dimension["Value"]["Fn::GetAtt"][0]
+    assert "Dlq" not in dimension["Value"]["Fn::GetAtt"][0]
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("ApproximateAgeOfOldestMessage", "Maximum")
+    assert sets_off_at(alarm, age_s, periods=1)
+
+
+@pytest.mark.parametrize(("function", "period_s"), [("capacity", 300), ("reconcile", 1_800)])
+def test_no_beat_of_the_control_plane_sets_off_an_alarm(
+    alarms: Mapping[str, Any], resources: Mapping[str, Any], function: str, period_s: int
+) -> None:
+    """All invocations of a period failed, or there was none; its rule asks for several in each period."""
+    alarm = alarms[f"{function}-no-beat"]
+    (dimension,) = alarm["Dimensions"]
+    assert function.capitalize() in dimension["Value"]["Ref"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Errors", "Minimum")
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["Threshold"]) == (period_s, 2, 1)
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_what_a_deployment_mends_by_itself_must_last(alarms: Mapping[str, Any]) -> None:
+    assert sets_off_at(alarms["launch-failures"], 1, periods=3)
+    assert sets_off_at(alarms["overdue-instances"], 1, periods=3)
+
+
+def test_thresholds_follow_the_settings(alarms: Mapping[str, Any], synthesize: Any) -> None:
+    assert alarms["oldest-wait"]["Threshold"] == 1_800
+    assert alarms["spend-warning"]["Threshold"] == 40
+    changed = alarms_of(synthesize(oldest_wait_alarm_s=60, max_usd_per_day=5).to_json()["Resources"])
+    assert (changed["oldest-wait"]["Threshold"], changed["spend-warning"]["Threshold"]) == (60, 4)
+
+
+def test_the_days_spend_is_told_once_however_often_work_comes(alarms: Mapping[str, Any]) -> None:
+    """It is said while there is work; between two jobs of a day nothing is said, and nothing has changed."""
+    assert alarms["spend-warning"]["TreatMissingData"] == "ignore"
+
+
+def sets_off_at(alarm: Mapping[str, Any], threshold: float, periods: int) -> bool:
+    """Whether so much in so many periods of five minutes does it, and silence does not."""
     return (
         alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-        and (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["Period"]) == (1, 1, 300)
+        and (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["Period"]) == (threshold, periods, 300)
         and alarm["TreatMissingData"] == "notBreaching"
     )
 
 
-def test_alarms_tell_nobody_unless_a_topic_is_named(resources: Mapping[str, Any], synthesize: Any) -> None:
-    told: Template = synthesize(alarm_topic_arn=TOPIC_ARN)
+def test_every_alarm_has_its_paragraph_and_says_where(alarms: Mapping[str, Any]) -> None:
+    for name, alarm in alarms.items():
+        assert alarm["AlarmDescription"].endswith(f"docs/operations.md#{name}")
+        paragraph = re.search(rf"^## {name}\n(.+?)(?=^## |\Z)", RUNBOOK, re.DOTALL | re.MULTILINE)
+        assert paragraph, f"docs/operations.md lacks ## {name}"
+        for part in ("**Means.**", "**Look.**", "**Do.**", "```"):
+            assert part in paragraph[1], f"{name} lacks {part}"
 
-    assert len(alarms(resources)) == 7
-    assert not [each for each in alarms(resources) if "AlarmActions" in each]
-    assert [each["AlarmActions"] for each in alarms(told.to_json()["Resources"])] == [[TOPIC_ARN]] * 7
+
+def test_the_runbook_has_no_alarm_that_is_gone(alarms: Mapping[str, Any]) -> None:
+    described = {name for name in re.findall(r"^## ([a-z-]+)$", RUNBOOK, re.MULTILINE)}
+    assert described == alarms.keys()
+
+
+def test_alarms_tell_a_topic_of_their_own_over_tls_only(template: Template, alarms: Mapping[str, Any]) -> None:
+    ((topic_id, _),) = template.find_resources("AWS::SNS::Topic").items()
+    ((_, policy),) = template.find_resources("AWS::SNS::TopicPolicy").items()
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic_id}]
+    (denied,) = [each for each in statements if each["Effect"] == "Deny"]
+    assert (denied["Principal"], denied["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": "false"}})
+    (allowed,) = [each for each in statements if each["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert ":alarm:avskrift-*" in str(allowed["Condition"]["ArnLike"])
+
+
+def test_an_address_is_subscribed_and_the_key_encrypts(synthesize: Any) -> None:
+    told: Template = synthesize(alarm_email="ops@example.org", customer_key=True)
+    told.has_resource_properties("AWS::SNS::Subscription", {"Protocol": "email", "Endpoint": "ops@example.org"})
+    ((key_id, _),) = told.find_resources("AWS::KMS::Key").items()
+    told.has_resource_properties("AWS::SNS::Topic", {"KmsMasterKeyId": {"Fn::GetAtt": [key_id, "Arn"]}})
+
+
+def test_alarms_tell_the_topic_that_is_named(synthesize: Any) -> None:
+    told: Template = synthesize(alarm_topic_arn=TOPIC_ARN)
+    told.resource_count_is("AWS::SNS::Topic", 0)
+    named = alarms_of(told.to_json()["Resources"])
+    assert {alarm["AlarmActions"][0] for alarm in named.values()} == {TOPIC_ARN}
+
+
+def test_the_life_of_a_job_is_asked_of_every_log(template: Template) -> None:
+    ((_, query),) = template.find_resources("AWS::Logs::QueryDefinition").items()
+    groups = template.find_resources("AWS::Logs::LogGroup")
+    assert {each["Ref"] for each in query["Properties"]["LogGroupNames"]} == set(groups)
+    assert "job_id" in query["Properties"]["QueryString"]
