@@ -12,6 +12,7 @@ from constructs import Construct
 
 from infra.alarms import Alarms
 from infra.config import Config
+from infra.dashboard import Overview
 from infra.functions import Functions, Surroundings
 
 #: Logs Insights: everything about one job, oldest first. Its id is the correlation id from the upload to the webhook.
@@ -32,7 +33,9 @@ class Observability(Construct):
         config = surroundings.config
         topic = self._topic(config, surroundings.encryption.key)
         self.topic_arn = topic.topic_arn
-        self.alarms = Alarms(self, "Alarms", surroundings=surroundings, functions=functions, topic=topic).alarms
+        alarms = Alarms(self, "Alarms", surroundings=surroundings, functions=functions, topic=topic).alarms
+        if config.dashboard:
+            Overview(self, "Overview", surroundings=surroundings, functions=functions, alarms=alarms)
         if not config.local:  # the emulator refuses queries
             self._query(surroundings, functions)
 
