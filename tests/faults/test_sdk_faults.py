@@ -98,7 +98,7 @@ SCENARIOS = (
         register: s3.HeadObject dynamodb.PutItem sqs.SendMessage lambda.Invoke
         capacity: dynamodb.PutItem dynamodb.GetItem dynamodb.Query dynamodb.UpdateItem dynamodb.DeleteItem
         capacity: dynamodb.TransactWriteItems ec2.DescribeInstances ec2.CreateFleet sqs.GetQueueAttributes
-        capacity: ssm.GetParameter
+        capacity: ec2.DescribeSpotPriceHistory ssm.GetParameter
         agent: sqs.ReceiveMessage sqs.ChangeMessageVisibility sqs.DeleteMessage
         agent: dynamodb.UpdateItem dynamodb.GetItem dynamodb.TransactWriteItems dynamodb.PutItem
         agent: s3.HeadObject s3.GetObject s3.PutObject secretsmanager.GetSecretValue
