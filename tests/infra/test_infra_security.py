@@ -1,0 +1,44 @@
+"""The stack keeps every security sentence, and each is tried against a template with that fault planted."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.infra import lasting_rules, security_rules
+from tests.infra.conftest import Synthesize
+from tests.infra.planted_faults import FAULTS, Fault
+from tests.infra.security_rules import Rule
+
+RULES = (*security_rules.RULES, *lasting_rules.RULES)
+
+
+@pytest.fixture(scope="module")
+def templates(synthesize: Synthesize) -> Mapping[bool, Any]:
+    """The stack without and with a key of its own."""
+    return {has_key: synthesize(customer_key=has_key).to_json() for has_key in (False, True)}
+
+
+def named(value: Rule | Fault) -> str:
+    return value.title if isinstance(value, Fault) else value.__name__
+
+
+@pytest.mark.parametrize("customer_key", [False, True], ids=["service keys", "customer key"])
+@pytest.mark.parametrize("rule", RULES, ids=named)
+def test_the_stack_keeps_the_rule(templates: Mapping[bool, Any], rule: Rule, customer_key: bool) -> None:
+    assert rule(templates[customer_key]) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=named)
+def test_a_planted_fault_is_found(templates: Mapping[bool, Any], fault: Fault) -> None:
+    template = copy.deepcopy(templates[fault.customer_key])
+    fault.plant(template)
+
+    assert fault.rule(template)
+
+
+def test_every_rule_is_tried() -> None:
+    assert {fault.rule for fault in FAULTS} == set(RULES)
