@@ -44,6 +44,9 @@ MAX_CALLBACK_HOSTS_LENGTH = 2000
 #: Names of buckets that S3 keeps for itself.
 RESERVED_BUCKET_NAMES = r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3)"
 
+#: Of the name of the stack beside a deployment's own.
+ACCOUNT_STACK_SUFFIX = "-account"
+
 Faults = Iterable[tuple[bool, str]]
 
 #: Bounds of settings that have them, both included, and the reason for the upper one.
@@ -114,8 +117,8 @@ def _bound_faults(config: Config) -> Faults:
 
 def _name_faults(config: Config) -> Faults:
     yield (
-        config.name.endswith("-account"),
-        'The setting "name" must not end in "-account": the stack beside a deployment is called so.',
+        config.name.endswith(ACCOUNT_STACK_SUFFIX),
+        f'The setting "name" must not end in "{ACCOUNT_STACK_SUFFIX}": the stack beside a deployment is called so.',
     )
     yield (
         bool(re.fullmatch(RESERVED_BUCKET_NAMES, config.bucket_name)),

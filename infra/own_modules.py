@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
 def imported_files(checkout: Path, package: str, own_packages: frozenset[str]) -> list[Path]:
     """The files of ``package`` and, transitively, every file of ``own_packages`` that they import."""
-    pending = set((checkout / package).rglob("*.py"))
+    return reached_files(checkout, (checkout / package).rglob("*.py"), own_packages)
+
+
+def reached_files(checkout: Path, starts: Iterable[Path], own_packages: frozenset[str]) -> list[Path]:
+    """These files and, transitively, every file of ``own_packages`` that they import, if only inside a function."""
+    pending = set(starts)
     found = set[Path]()
     while pending:
         path = pending.pop()

@@ -19,9 +19,9 @@ ACCEPTED = {
 }
 
 
-def faults(template: Mapping[str, Any]) -> list[str]:
+def faults(template: Mapping[str, Any], region: str = "eu-north-1") -> list[str]:
     """What cfn-lint says of a template, but for what is accepted."""
-    matches = cfnlint.api.lint(json.dumps(template), config=ManualArgs(regions=["eu-north-1"]))
+    matches = cfnlint.api.lint(json.dumps(template), config=ManualArgs(regions=[region]))
     return [f"{each.rule.id} {each.message}" for each in matches if each.rule.id not in ACCEPTED]
 
 

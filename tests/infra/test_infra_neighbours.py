@@ -1,0 +1,96 @@
+"""Several deployments in one account do not meet, and the stack knows nothing of speech."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Template
+
+from infra.app import build_app
+from infra.bundling import CHECKOUT
+from infra.own_modules import reached_files
+from tests.infra.conftest import WITHOUT_BUNDLING
+
+#: Names inside a resource, or of something that is not made by it.
+OTHER_NAMES = {
+    *("AttributeName", "IndexName", "DeviceName", "PolicyName", "MetricName", "ServiceName", "ParameterName"),
+    *("Name", "TableClassName"),
+}
+SETTINGS = {"customer_key": True, "monthly_budget_usd": 20, "alarm_email": "ops@example.org"}
+
+
+def templates(name: str) -> Mapping[str, Any]:
+    """The stacks of a deployment by name."""
+    app = build_app({**WITHOUT_BUNDLING, **SETTINGS, "name": name})
+    stacks = [child for child in app.node.children if hasattr(child, "stack_name")]
+    return {stack.stack_name: Template.from_stack(stack).to_json() for stack in stacks}
+
+
+def names(value: Any, key: str = "") -> Iterator[str]:
+    """Every physical name, spelled out or joined from parts."""
+    if isinstance(value, dict) and "Ref" not in value and "Fn::GetAtt" not in value and "Fn::Join" not in value:
+        for inner, each in value.items():
+            yield from names(each, inner)
+    elif isinstance(value, list):
+        for each in value:
+            yield from names(each, key)
+    elif key.endswith("Name") and key not in OTHER_NAMES and not _refers(value):
+        yield f"{key}: {json.dumps(value)}"
+
+
+def _refers(value: Any) -> bool:
+    """Whether it is a reference to a resource of the stack, whose name CloudFormation makes up."""
+    return isinstance(value, dict) and ("Ref" in value or "Fn::GetAtt" in value)
+
+
+def physical_names(name: str) -> set[str]:
+    """Names of stacks, of what is in them, and of what is exported from them."""
+    found = set()
+    for stack_name, template in templates(name).items():
+        found |= {f"stack {stack_name}"}
+        for each in template["Resources"].values():
+            properties = each.get("Properties", {})
+            found |= set(names(properties)) | (
+                {f"Name: {json.dumps(properties['Name'])}"} if "Name" in properties else set()
+            )
+        found |= {f"export {each['Export']}" for each in template.get("Outputs", {}).values() if "Export" in each}
+    return found
+
+
+@pytest.mark.parametrize(("some", "others"), [("press", "radio"), ("press", "press-2"), ("a", "a-a")])
+def test_two_deployments_share_no_name(some: str, others: str) -> None:
+    ours, theirs = physical_names(some), physical_names(others)
+
+    assert len(ours) == len(theirs) > 10
+    assert ours & theirs == set()
+    assert any(f"/avskrift/{some}/register" in name for name in ours)
+
+
+def test_what_one_deployment_may_do_by_name_reaches_no_log_or_parameter_of_another() -> None:
+    """``/avskrift/press/*`` ends in a slash before the star, or ``press-2`` would be within ``press``."""
+    said = json.dumps(templates("press"))
+
+    assert "/avskrift/press*" not in said
+    assert "/avskrift/press-" not in said
+
+
+def test_the_stack_knows_nothing_of_speech() -> None:
+    app = CHECKOUT / "infra" / "__main__.py"
+    files = reached_files(CHECKOUT, [app], frozenset({"avskrift", "infra", "instance", "lambdas"}))
+    known = {str(path.relative_to(CHECKOUT)) for path in files}
+
+    assert {"infra/stack.py", "infra/observability.py", "avskrift/jobs/growth.py"} <= known
+    assert [path for path in known if path.startswith(("avskrift/asr", "avskrift/audio", "instance/"))] == []
+
+
+def test_no_module_of_infra_imports_speech_itself() -> None:
+    sources = {path.name: path.read_text() for path in (CHECKOUT / "infra").glob("*.py")}
+
+    assert len(sources) > 20
+    assert [
+        name for name, text in sources.items() if re.search(r"^\s*(from|import) avskrift\.(asr|audio)", text, re.M)
+    ] == []
