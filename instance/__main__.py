@@ -18,6 +18,8 @@ from avskrift.asr import models
 from avskrift.asr.engine import Engine, EngineConfig
 from avskrift.errors import AvskriftError, ModelUnavailable
 from avskrift.jobs.delivery import Outbox, WebhookSecrets
+from avskrift.jobs.measures import Measures
+from avskrift.jobs.model import Job
 from avskrift.jobs.table import JobTable
 from avskrift.webhooks.address import AddressRules
 from avskrift.webhooks.send import WebhookSender
@@ -25,9 +27,10 @@ from instance.agent import Agent
 from instance.departure import Departure
 from instance.jobsqueue import MAX_WAIT_S
 from instance.metadata import InstanceMetadata
-from instance.services import Services
+from instance.services import Services, measure_nothing
 from instance.settings import RETIRE_AT, AgentSettings, Identity
 from instance.spotwatch import POLL_S, SpotWatch
+from instance.telemetry import end_process, log_fault, log_to_journal, ship_logs
 from instance.work import HandBack
 
 log = logging.getLogger("instance")
@@ -74,7 +77,11 @@ def _not_on_the_image(model: str, style: str, default: str) -> str:
 
 
 def services_for(
-    settings: AgentSettings, identity: Identity, engine_for: Callable[[str | None, str], Engine], booted_at: float
+    settings: AgentSettings,
+    identity: Identity,
+    engine_for: Callable[[str | None, str], Engine],
+    booted_at: float,
+    measure: Callable[[Measures, Job], None] = measure_nothing,
 ) -> Services:
     """The clients of one agent, with this instance's role."""
     session = boto3.Session(region_name=settings.region)
@@ -97,7 +104,17 @@ def services_for(
         outbox=outbox,
         engine_for=engine_for,
         booted_at=booted_at,
+        measure=measure,
     )
+
+
+def telemetry_for(settings: AgentSettings, identity: Identity) -> Callable[[Measures, Job], None]:
+    """Ship what is logged from here on, and return what numbers go to; one try a batch, the shipper has its own."""
+    if not settings.log_group:
+        return measure_nothing
+    config = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=5)
+    client = boto3.Session(region_name=settings.region).client("logs", config=config)
+    return ship_logs(client, settings, identity).measure
 
 
 def _s3_config() -> Config:
@@ -134,7 +151,7 @@ class Life:
         if self.agent:
             self.agent.stop(HandBack.OVERDUE)
             time.sleep(STOP_GRACE_S)
-        os._exit(1)
+        end_process(1)
 
 
 @contextmanager
@@ -143,7 +160,7 @@ def time_limit(limit_s: float, what: str) -> Iterator[None]:
 
     def give_up() -> None:
         log.error("%s took longer than %.0f s", what, limit_s)
-        os._exit(1)
+        end_process(1)
 
     timer = threading.Timer(limit_s, give_up)
     timer.daemon = True
@@ -181,6 +198,7 @@ def run(booted_at: float) -> None:
     life = Life(settings.max_life_s)
     life.begin()
     identity = Identity.read(metadata)
+    measure = telemetry_for(settings, identity)
     log.info("instance %s (%s, %s)", identity.instance_id, identity.instance_type, identity.market)
     engines = Engines(settings.model, settings.device)
 
@@ -190,7 +208,7 @@ def run(booted_at: float) -> None:
 
     try:
         engine_for(None, "standard")  # claim nothing before the model is known to load
-        agent = life.agent = Agent(services_for(settings, identity, engine_for, booted_at))
+        agent = life.agent = Agent(services_for(settings, identity, engine_for, booted_at, measure))
         stop_on_signals(agent)
         with watch_for(agent, poll_s=min(POLL_S, settings.heartbeat_s)):
             agent.run()
@@ -199,13 +217,17 @@ def run(booted_at: float) -> None:
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    log_to_journal()
     try:
         run(booted_at=round(time.time(), 3))
     except AvskriftError as error:
         log.error("%s: %s", error.code, error.message)
         return 1
+    except Exception as error:  # noqa: BLE001  (its text may name keys and addresses, and goes nowhere)
+        log_fault("the agent ended by a fault that nobody foresaw", error)
+        return 1
+    finally:
+        logging.shutdown()
     return 0
 
 

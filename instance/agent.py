@@ -14,6 +14,7 @@ from instance.billing import Bill
 from instance.faults import brief, code_of, insist
 from instance.heartbeat import Claim
 from instance.jobsqueue import Message
+from instance.log_context import about
 from instance.prefetch import Prefetcher
 from instance.preparation import Preparation
 from instance.services import Services
@@ -111,10 +112,11 @@ class Agent:
             log.error("message %s of the jobs queue names no job: deleted", message.message_id)
             self._queue.delete(message.receipt)
             return
-        with place or self._prepare(message, message.job_id) as prepared:
+        with about(message.job_id), place or self._prepare(message, message.job_id) as prepared:
             job = self._offered(message, message.job_id)
             if job:
-                self._work(Claim(job, message.receipt), prepared)
+                with about(job.job_id, job.attempt):
+                    self._work(Claim(job, message.receipt), prepared)
 
     def _prepare(self, message: Message, job_id: str) -> Preparation:
         """Raises ``OSError``, and then nothing was claimed: another instance may have the disk that this one lacks."""

@@ -14,6 +14,7 @@ from avskrift.jobs.metrics import BOOT
 from avskrift.jobs.model import Job
 from avskrift.jobs.table import StaleAttempt
 from instance.faults import SDK_FAULTS, bounded, brief
+from instance.log_context import about
 from instance.services import Services
 
 log = logging.getLogger(__name__)
@@ -72,11 +73,12 @@ class Bill:
         seconds = self._meter.tail(now)
         if not seconds.billed_s:
             return
-        for told in (self._last, self._last_ended):
-            if told and self._has_set(told, cost_of(seconds, self._price, told.cost)):
-                if told.job.is_terminal:
-                    self._services.measure(of_cost(cost_of(seconds, self._price)), told.job)
-                return
+        for told in filter(None, (self._last, self._last_ended)):
+            with about(told.job.job_id, told.job.attempt):
+                if self._has_set(told, cost_of(seconds, self._price, told.cost)):
+                    if told.job.is_terminal:
+                        self._services.measure(of_cost(cost_of(seconds, self._price)), told.job)
+                    return
         log.info("%.0f s of this instance went to no job", seconds.billed_s)
 
     def _has_set(self, told: Told, cost: dict[str, Any]) -> bool:

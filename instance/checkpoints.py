@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from avskrift.jobs.layout import checkpoint_key
 from instance.faults import SDK_FAULTS, bounded, brief, code_of
+from instance.log_context import carried
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -105,7 +106,7 @@ class CheckpointKeeper:
         self._checkpoint = checkpoint
         self._period_s = period_s
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
+        self._thread = threading.Thread(target=carried(self._run), name="checkpoints", daemon=True)
 
     def __enter__(self) -> CheckpointKeeper:
         self._thread.start()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 
 from instance.faults import bounded, brief
+from instance.telemetry import end_process
 
 log = logging.getLogger(__name__)
 MARGIN_S = 25.0
@@ -19,7 +19,7 @@ SHORTEST_S = 10.0
 class Departure:
     """Ends the process some time after it was told to leave. A process that left by itself takes this along."""
 
-    def __init__(self, abandon: Callable[[], None], end: Callable[[int], object] = os._exit) -> None:
+    def __init__(self, abandon: Callable[[], None], end: Callable[[int], object] = end_process) -> None:
         self._abandon = abandon
         self._end = end
 

@@ -14,6 +14,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from avskrift.errors import AvskriftError
+from instance.log_context import carried
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -108,7 +109,7 @@ def bounded(limit_s: float, call: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001  (raised again in the caller's thread)
             fault.append(error)
 
-    thread = threading.Thread(target=run, name="bounded", daemon=True)
+    thread = threading.Thread(target=carried(run), name="bounded", daemon=True)
     thread.start()
     thread.join(limit_s)
     if fault:

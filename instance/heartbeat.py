@@ -12,6 +12,7 @@ from avskrift.jobs.model import Job, JobProgress
 from avskrift.jobs.table import JobTable, StaleAttempt
 from instance.faults import SDK_FAULTS, brief
 from instance.jobsqueue import JobsQueue
+from instance.log_context import carried
 
 log = logging.getLogger(__name__)
 STOP_LIMIT_S = 10.0
@@ -66,7 +67,7 @@ class Heartbeat:
         self._last: tuple[JobProgress | None, int] = (None, 0)
         self._changed_at = time.monotonic()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=carried(self._run), name="heartbeat", daemon=True)
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()

@@ -17,6 +17,7 @@ from avskrift.asr.engine import Progress
 from avskrift.jobs.model import JobStatus
 from instance.faults import SDK_FAULTS, brief
 from instance.jobsqueue import Message
+from instance.log_context import about
 from instance.preparation import Preparation, has_room_for
 from instance.services import Services
 
@@ -110,6 +111,10 @@ class Peek:
                 log.warning("a message peeked at comes back late: %s", brief(error))
 
     def _is_taken(self, message: Message) -> bool:
+        with about(message.job_id):
+            return self._is_fetched_and_taken(message)
+
+    def _is_fetched_and_taken(self, message: Message) -> bool:
         """Fetch ahead what the message is about and keep it until that is decided, for ``HOLD_S`` at most."""
         until = time.monotonic() + HOLD_S
         place = self._prepared(message)

@@ -20,6 +20,7 @@ from avskrift.errors import Cancelled, ObjectGone
 from avskrift.jobs.model import Job, JobStatus
 from instance.checkpoints import Checkpoint
 from instance.faults import brief, insist, status_of
+from instance.log_context import carried
 from instance.services import Services
 
 log = logging.getLogger(__name__)
@@ -68,8 +69,8 @@ class Preparation:
 
     def begin(self, job: Job, on_failure: Callable[[], None]) -> None:
         """Fetch ahead, in a thread. A fetch that fails is forgotten: whoever claims the job meets the fault itself."""
-        arguments = (job, on_failure)
-        self._ahead = threading.Thread(target=self._fetch_ahead, args=arguments, name="fetch-ahead", daemon=True)
+        fetch_ahead, arguments = carried(self._fetch_ahead), (job, on_failure)
+        self._ahead = threading.Thread(target=fetch_ahead, args=arguments, name="fetch-ahead", daemon=True)
         self._ahead.start()
 
     def fetch(self, job: Job, cancel: threading.Event) -> None:

@@ -27,6 +27,7 @@ from instance.checkpoints import CheckpointKeeper
 from instance.ending import Ending, HandedBack
 from instance.faults import brief, insist
 from instance.heartbeat import Claim, Heartbeat, Pace
+from instance.log_context import about
 from instance.preparation import Preparation
 from instance.results import ResultStore, require_possible
 from instance.services import Services, Transcriber
@@ -96,7 +97,7 @@ class Attempt:
     def abandon(self) -> None:
         """Return the job at once, past an attempt that hangs: the instance is about to be taken."""
         self._heartbeat.stop()
-        with suppress(StaleAttempt):
+        with about(self._claim.job.job_id, self._claim.job.attempt), suppress(StaleAttempt):
             self._return_job(interrupted=True)
 
     def cost_so_far(self) -> tuple[float, dict[str, Any]]:

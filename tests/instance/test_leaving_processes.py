@@ -33,15 +33,20 @@ from avskrift.local.processes import Launch, TetheredProcess, await_condition, l
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60.0
+LOG_GROUP = "/avskrift/test/agent"
 NOTICE_LIMIT_S = 100.0
 """Twenty seconds before EC2 takes the instance."""
 
 
 class Gateway:
-    """Stands before the emulator; once ``hangs`` is set, uploads to the bucket are accepted and never answered."""
+    """Stands before the emulator; once ``hangs`` is set, uploads to the bucket are accepted and never answered.
+
+    ``hangs_for_logs``: the same of what is sent to CloudWatch Logs.
+    """
 
     def __init__(self, port: int) -> None:
         self.hangs = threading.Event()
+        self.hangs_for_logs = threading.Event()
         self._released = threading.Event()
         self.server = LoopbackServer(self._handler(port))
 
@@ -52,6 +57,8 @@ class Gateway:
         class Forward(Handler):
             def do_POST(self) -> None:
                 body = self.read_body()
+                if gateway.hangs_for_logs.is_set() and self.headers.get("X-Amz-Target", "").startswith("Logs_"):
+                    gateway._released.wait()
                 if gateway.hangs.is_set() and self.command == "PUT":
                     gateway._released.wait()
                 connection = http.client.HTTPConnection("127.0.0.1", port)
@@ -95,6 +102,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         )
+        emulator.client("logs").create_log_group(logGroupName=LOG_GROUP)
         yield Cloud(emulator, folder)
 
 
@@ -121,7 +129,7 @@ class Machine:
             "jobs_queue_url": self.queue_url,
             "outbox_queue_url": self.queue_url,
             "secret_id": "webhooks",
-            "log_group": "",
+            "log_group": LOG_GROUP,
             "model": "scripted",
             "device": "cpu",
             "linger_s": 3_600,
@@ -191,6 +199,15 @@ class Machine:
 
         await_condition(is_at_work, LIMIT_S, f"the work ({last_lines(self.log)})")
 
+    def shipped(self) -> list[dict[str, Any]]:
+        """What the agent told CloudWatch."""
+        stream = {"logGroupName": LOG_GROUP, "logStreamName": f"i-{self.name}"}
+        events = self.cloud.client("logs").get_log_events(**stream, startFromHead=True)["events"]
+        return [json.loads(event["message"]) for event in events]
+
+    def has_told(self, words: str) -> bool:
+        return any(words in line.get("message", "") for line in self.shipped())
+
     def await_end(self, limit_s: float = LIMIT_S) -> int:
         """The exit status; raises if the process stays."""
         assert self.process
@@ -248,6 +265,8 @@ def test_spot_notice_hands_the_job_back_and_ends_the_machine_in_time(machine: Ma
     assert (back.status, back.failures, back.interruptions) == (JobStatus.QUEUED, 0, 1)
     assert machine.has_checkpoint()
     assert len(machine.waiting()) == 1
+    assert machine.has_told("spot interruption notice")
+    assert machine.has_told("handed back")
 
 
 def test_spot_notice_ends_the_machine_though_worker_and_bucket_hang(machine: Machine) -> None:
@@ -291,6 +310,9 @@ def test_machine_without_work_ends_itself(machine: Machine) -> None:
     machine.start("quick", linger_s=1)
     assert machine.await_end() == 0
     assert machine.row().status is JobStatus.COMPLETED
+    assert machine.row().cost
+    assert machine.has_told("the queue has been empty")
+    assert {line["JobsCompleted"][0] for line in machine.shipped() if "JobsCompleted" in line} == {1.0}
 
 
 def test_maximum_life_hands_the_job_back_as_a_failure_and_ends_the_machine(machine: Machine) -> None:
@@ -307,14 +329,27 @@ def test_maximum_life_ends_a_machine_that_listens_to_nobody(machine: Machine) ->
     machine.await_work()
     assert machine.await_end() == 1
     assert machine.row().status is JobStatus.RUNNING, "its lease takes it back"
+    assert machine.has_told("maximum life of 8 s reached")
 
 
-@pytest.mark.parametrize("engine", ["crash", "loading"])
-def test_fault_that_nobody_foresaw_ends_the_machine(machine: Machine, engine: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "last_words"), [("crash", "RuntimeError"), ("loading", "loading the model took longer")]
+)
+def test_fault_that_nobody_foresaw_ends_the_machine(machine: Machine, engine: str, last_words: str) -> None:
     machine.add_job()
     machine.start(engine)
     assert machine.await_end() == 1
     assert (machine.row().status, machine.row().attempt) == (JobStatus.QUEUED, 0)
+    assert machine.has_told(last_words)
+    assert "injected" not in machine.log.read_text(), "the text of a fault may name a key"
+
+
+def test_cloudwatch_that_hangs_does_not_keep_a_machine(machine: Machine) -> None:
+    machine.add_job()
+    machine.gateway.hangs_for_logs.set()
+    machine.start("quick", linger_s=1)
+    assert machine.await_end() == 0
+    assert machine.row().status is JobStatus.COMPLETED
 
 
 def test_metadata_that_is_nonsense_ends_the_machine(machine: Machine) -> None:
