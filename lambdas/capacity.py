@@ -31,8 +31,13 @@ counts = Counts()
 
 
 @cache
+def _dynamodb() -> Any:
+    return client("dynamodb")
+
+
+@cache
 def _table() -> JobTable:
-    return JobTable(client("dynamodb"), Environment().text("TABLE"))
+    return JobTable(_dynamodb(), Environment().text("TABLE"))
 
 
 @cache
@@ -91,9 +96,8 @@ def _count(report: Report) -> None:
 @counts.written
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run passes under the lease until nobody asks for another."""
-    dynamodb = client("dynamodb")
     duration_s = context.get_remaining_time_in_millis() / 1_000
-    lease = Lease(dynamodb, Environment().text("TABLE"), context.aws_request_id, duration_s)
+    lease = Lease(_dynamodb(), Environment().text("TABLE"), context.aws_request_id, duration_s)
     asked: list[str] | None = Nudge.from_event(event).to_words()
     passes = 0
     while asked is not None and passes < MAX_PASSES:
