@@ -8,7 +8,7 @@ from boto3.session import Session
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, SSOError
 
 from avskrift.doctor.check import Check, green, red, yellow
-from avskrift.doctor.subject import DEPLOY, Settings, Subject
+from avskrift.doctor.subject import Settings, Subject
 
 SIGN_IN = "aws sso login, or aws configure; or set AWS_PROFILE"
 SPOT_ROLES = "/aws-service-role/spot.amazonaws.com/"
@@ -22,7 +22,9 @@ def identify(session: Session, settings: Settings) -> tuple[Check, str]:
     name, region = "credentials", settings.region
     known = session.get_available_regions("ec2", session.get_partition_for_region(region))
     if region not in known:
-        return red("region", f"{region} is no AWS region that this SDK knows.", f"{DEPLOY} -c region=eu-north-1"), ""
+        return red(
+            "region", f"{region} is no AWS region that this SDK knows.", settings.deploy("region=eu-north-1")
+        ), ""
     try:
         identity = session.client("sts").get_caller_identity()
     except (NoCredentialsError, PartialCredentialsError, SSOError) as error:
@@ -58,8 +60,12 @@ def spot_role(subject: Subject) -> Iterator[Check]:
     name = "spot role"
     if subject.session.client("iam").list_roles(PathPrefix=SPOT_ROLES)["Roles"]:
         yield green(name, "EC2 has its service-linked role for spot instances.")
-    elif not subject.is_deployed:
-        yield yellow(name, "EC2's service-linked role for spot instances is not there yet.", f"{DEPLOY} makes it")
+    elif subject.awaits_deploy:
+        yield yellow(
+            name,
+            "EC2's service-linked role for spot instances is not there yet.",
+            f"{subject.settings.deploy()} makes it",
+        )
     elif subject.settings.local:
         yield green(name, "The local cloud needs none.")
     else:
@@ -76,7 +82,9 @@ def bootstrap(subject: Subject) -> Iterator[Check]:
     try:
         found = parameters.get_parameter(Name=BOOTSTRAP_PARAMETER)["Parameter"]["Value"]
     except parameters.exceptions.ParameterNotFound:
-        yield yellow(name, "The CDK's own bucket and roles are not there yet.", f"{DEPLOY} makes them")
+        yield yellow(
+            name, "The CDK's own bucket and roles are not there yet.", f"{subject.settings.deploy()} makes them"
+        )
         return
     if found.isdecimal() and int(found) >= MIN_BOOTSTRAP:
         yield green(name, f"Version {found}.")

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from avskrift.doctor.check import Check, green, red, yellow
-from avskrift.doctor.subject import DEPLOY, Subject
+from avskrift.doctor.subject import Subject
 from avskrift.webhooks.address import AddressRules, ForbiddenAddress, checked_url, connect
 
 TIMEOUT_S = 5.0
+ANOTHER = "callback_url=https://…"
 _NAME = "callback"
 
 
@@ -21,16 +22,15 @@ def callbacks(subject: Subject) -> Iterator[Check]:
     settings = subject.settings
     rules = AddressRules(allow_loopback=settings.local)
     if settings.callback_url:
-        yield reach(settings.callback_url, rules)
+        yield reach(settings.callback_url, rules, settings.deploy(ANOTHER))
     elif not settings.allowed_callback_hosts:
-        yield yellow(_NAME, "No address is set: jobs send no webhook.", f"{DEPLOY} -c callback_url=https://…")
+        yield yellow(_NAME, "No address is set: jobs send no webhook.", settings.deploy(ANOTHER))
     for host in settings.allowed_callback_hosts:
-        yield reach(f"https://{host}", rules)
+        yield reach(f"https://{host}", rules, settings.deploy("allowed_callback_hosts=…"))
 
 
-def reach(address: str, rules: AddressRules) -> Check:
+def reach(address: str, rules: AddressRules, mend: str) -> Check:
     """Connect as a webhook would and shake hands; the answer names the host only, never a path or query."""
-    mend = f"{DEPLOY} -c callback_url=https://…"
     try:
         url = checked_url(address, rules)
     except ForbiddenAddress as error:

@@ -56,7 +56,7 @@ def examine_plan(session: Session, settings: Settings) -> Iterator[Check]:
     identity, account_id = account.identify(session, settings)
     yield identity
     if account_id:
-        subject = Subject(session, account_id, settings)
+        subject = Subject(session, account_id, settings, is_plan=True)
         found = _Stack.find(subject)
         yield from found.faults
         yield from _all(BEFORE, replace(subject, outputs=found.outputs, status=found.status))
@@ -107,7 +107,7 @@ def _guarded(probe: Probe, subject: Subject) -> Iterator[Check]:
     except BotoCoreError as error:
         yield yellow(probe.name, f"Not checked, AWS could not be asked: {error}")
     except ConfigurationError as error:
-        yield red(probe.name, error.message, "scripts/deploy")
+        yield red(probe.name, error.message, subject.settings.deploy())
 
 
 def _unanswered(name: str, error: ClientError, subject: Subject) -> Check:

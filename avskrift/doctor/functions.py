@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from avskrift.doctor.check import Check, green, red
-from avskrift.doctor.subject import DEPLOY, Subject
+from avskrift.doctor.subject import Subject
 from avskrift.doctor.uploads import rules_to
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def functions(subject: Subject) -> Iterator[Check]:
         try:
             told = client.get_function_configuration(FunctionName=subject.output(f"{part.capitalize()}Function"))
         except client.exceptions.ResourceNotFoundException:
-            yield red(f"λ {part}", "It is gone.", DEPLOY)
+            yield red(f"λ {part}", "It is gone.", subject.settings.repair())
             continue
-        faults = [*_state(part, told), *_clock(subject, part, told), *_feed(subject, part, told)]
+        faults = [*_state(subject, part, told), *_clock(subject, part, told), *_feed(subject, part, told)]
         yield from faults or [green(f"λ {part}", _fine(part))]
 
 
@@ -35,14 +35,14 @@ def _fine(part: str) -> str:
     return "Active" + (", woken by its clock." if part in TIMED else ", fed by its queue.")
 
 
-def _state(part: str, told: FunctionConfigurationResponseTypeDef) -> Iterator[Check]:
+def _state(subject: Subject, part: str, told: FunctionConfigurationResponseTypeDef) -> Iterator[Check]:
     state = told.get("State", "Active")
     if state not in _SOUND_STATES:
         why = told.get("StateReason", "no reason given")
-        yield red(f"λ {part}", f"It is {state}: {why}.", DEPLOY)
+        yield red(f"λ {part}", f"It is {state}: {why}.", subject.settings.repair())
     if told.get("LastUpdateStatus") == "Failed":
         why = told.get("LastUpdateStatusReason", "no reason given")
-        yield red(f"λ {part}", f"Its last update failed: {why}.", DEPLOY)
+        yield red(f"λ {part}", f"Its last update failed: {why}.", subject.settings.deploy())
 
 
 def _clock(subject: Subject, part: str, told: FunctionConfigurationResponseTypeDef) -> Iterator[Check]:
@@ -50,7 +50,7 @@ def _clock(subject: Subject, part: str, told: FunctionConfigurationResponseTypeD
         return
     rules = rules_to(subject, told["FunctionArn"])
     if not any(rule.get("ScheduleExpression") for rule in rules):
-        yield red(f"λ {part}", "No clock wakes it.", DEPLOY)
+        yield red(f"λ {part}", "No clock wakes it.", subject.settings.repair())
     for rule in rules:
         if rule["State"] == "DISABLED":
             enable = subject.aws(f"events enable-rule --name {rule['Name']}")
@@ -63,7 +63,7 @@ def _feed(subject: Subject, part: str, told: FunctionConfigurationResponseTypeDe
     client = subject.session.client("lambda")
     mappings = client.list_event_source_mappings(FunctionName=told["FunctionName"])["EventSourceMappings"]
     if not mappings:
-        yield red(f"λ {part}", "No queue feeds it.", DEPLOY)
+        yield red(f"λ {part}", "No queue feeds it.", subject.settings.repair())
     for mapping in mappings:
         if not mapping["State"].startswith("Enabl"):
             enable = subject.aws(f"lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from avskrift.doctor.check import Check, green, red, yellow
-from avskrift.doctor.subject import DEPLOY, Subject
+from avskrift.doctor.subject import Subject
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import ImageTypeDef
@@ -24,11 +24,15 @@ _NAME = "image"
 def image(subject: Subject) -> Iterator[Check]:
     """The image of the deployment's AMI parameter."""
     image_id = _named(subject)
-    if image_id is None and not subject.is_deployed:
-        yield yellow(_NAME, f"The parameter {subject.settings.ami_parameter} is not there yet.", f"{DEPLOY} makes it")
+    if image_id is None and subject.awaits_deploy:
+        yield yellow(
+            _NAME,
+            f"The parameter {subject.settings.ami_parameter} is not there yet.",
+            f"{subject.settings.deploy()} makes it",
+        )
     elif image_id in (None, NO_IMAGE):
         told = f"The parameter {subject.settings.ami_parameter} names no image: jobs end as no_capacity."
-        yield red(_NAME, told, _name_another(subject)) if subject.is_deployed else yellow(_NAME, told)
+        yield (yellow if subject.awaits_deploy else red)(_NAME, told, _name_another(subject))
     else:
         yield from _examine(subject, str(image_id))
 
@@ -80,7 +84,7 @@ def _architecture(subject: Subject, found: ImageTypeDef) -> Iterator[Check]:
         yield red(_NAME, told, _name_another(subject))
     elif unfit:
         told = f"{image_id} is for {architecture}, which {', '.join(unfit)} can't run."
-        yield yellow(_NAME, told, f"{DEPLOY} -c instance_types={','.join(fit)}")
+        yield yellow(_NAME, told, subject.settings.deploy(f"instance_types={','.join(fit)}"))
 
 
 def _architectures(subject: Subject) -> Mapping[str, list[str]]:
@@ -106,7 +110,7 @@ def _volume(subject: Subject, found: ImageTypeDef) -> Iterator[Check]:
     )
     if 0 < subject.settings.root_volume_gib < size:
         told = f"{found['ImageId']} needs {size} GiB, the root volume has {subject.settings.root_volume_gib}."
-        yield red(_NAME, told, f"{DEPLOY} -c root_volume_gib={size}")
+        yield red(_NAME, told, subject.settings.deploy(f"root_volume_gib={size}"))
 
 
 def _name_another(subject: Subject) -> str:

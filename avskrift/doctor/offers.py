@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from avskrift.doctor.check import Check, green, red, yellow
-from avskrift.doctor.subject import DEPLOY, Subject
+from avskrift.doctor.subject import Subject
 
 ALTERNATIVES = ("g4dn.xlarge", "g6.xlarge", "g5.xlarge", "g6e.xlarge", "g4dn.2xlarge", "g5.2xlarge")
 """Types with one NVIDIA GPU on which the models fit, from which a mend is put together."""
@@ -20,7 +20,7 @@ def zones(subject: Subject) -> Iterator[Check]:
     missing = [zone for zone in wanted if zone not in offered]
     if missing:
         told = f"{', '.join(missing)} can't be used by this account, which has {', '.join(offered)}."
-        yield red("zones", told, f"{DEPLOY} -c availability_zones={','.join(offered[:3])}")
+        yield red("zones", told, subject.settings.deploy(f"availability_zones={','.join(offered[:3])}"))
     else:
         yield green("zones", f"{', '.join(wanted)}.")
 
@@ -40,11 +40,11 @@ def instance_types(subject: Subject) -> Iterator[Check]:
     bare = [zone for zone in settings.availability_zones if not by_zone.get(zone)]
     if absent:
         kept = ",".join(kind for kind in settings.instance_types if kind in offered)
-        yield yellow(name, f"{', '.join(absent)}: not in {settings.region}.", f"{DEPLOY} -c instance_types={kept}")
+        yield yellow(name, f"{', '.join(absent)}: not in {settings.region}.", settings.deploy(f"instance_types={kept}"))
     if bare:
         kept = ",".join(zone for zone in settings.availability_zones if zone not in bare)
         told = f"{', '.join(bare)} offers none of {', '.join(settings.instance_types)}."
-        yield yellow(name, told, f"{DEPLOY} -c availability_zones={kept}")
+        yield yellow(name, told, settings.deploy(f"availability_zones={kept}"))
     if not absent and not bare:
         yield green(name, _where(settings.instance_types, by_zone))
 
@@ -78,5 +78,5 @@ def _none_offered(subject: Subject) -> Check:
     return red(
         "instance types",
         f"None of {', '.join(settings.instance_types)} is offered in {', '.join(settings.availability_zones)}.",
-        f"{DEPLOY} -c {change}",
+        settings.deploy(change),
     )

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 from avskrift.doctor.check import Check, green, red
-from avskrift.doctor.subject import DEPLOY, Subject
+from avskrift.doctor.subject import Subject
 
 SIZE_BYTES = range(24, 65)
 """Standard Webhooks: between 24 and 64 bytes
@@ -22,7 +22,7 @@ def secret(subject: Subject) -> Iterator[Check]:
     try:
         text = secrets.get_secret_value(SecretId=secret_id)["SecretString"]
     except secrets.exceptions.ResourceNotFoundException:
-        yield red(_NAME, f"{secret_id} is gone or has no value: no webhook can be signed.", DEPLOY)
+        yield red(_NAME, f"{secret_id} is gone or has no value: no webhook can be signed.", subject.settings.repair())
         return
     except secrets.exceptions.InvalidRequestException:
         restore = subject.aws(f"secretsmanager restore-secret --secret-id {secret_id}")

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from avskrift import __version__
 from avskrift.doctor.check import Check, green, red, yellow
-from avskrift.doctor.subject import DEPLOY, Subject
+from avskrift.doctor.subject import Subject
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -34,7 +34,7 @@ def stack(subject: Subject) -> Iterator[Check]:
     """Whether the last deployment of it went well, and whether it is of this version."""
     name, status = subject.settings.name, subject.status
     if not status:
-        yield yellow("stack", f"{name} is not deployed in {subject.settings.region}.", DEPLOY)
+        yield yellow("stack", f"{name} is not deployed in {subject.settings.region}.", subject.settings.deploy())
     elif status in _SOUND:
         yield _version(subject)
     elif status.endswith("_IN_PROGRESS"):
@@ -42,7 +42,9 @@ def stack(subject: Subject) -> Iterator[Check]:
     elif status == "UPDATE_ROLLBACK_COMPLETE":
         yield yellow("stack", f"The last update of {name} failed and was undone.", _reasons(subject))
     elif status == "ROLLBACK_COMPLETE":
-        yield red("stack", f"{name} could not be made; remove what is left, then deploy.", "scripts/destroy")
+        yield red(
+            "stack", f"{name} could not be made; remove what is left, then deploy.", subject.settings.script("destroy")
+        )
     else:
         yield red("stack", f"{name} is in state {status}.", _reasons(subject))
 
@@ -56,21 +58,21 @@ def _version(subject: Subject) -> Check:
     if deployed == __version__:
         return green("stack", f"{subject.settings.name}, version {deployed}.")
     told = f"The stack is of version {deployed or 'unknown'}, this command of {__version__}."
-    return yellow("stack", told, f"{DEPLOY}, or use the command of that version")
+    return yellow("stack", told, f"{subject.settings.deploy()}, or use the command of that version")
 
 
 def alarm_topic(subject: Subject) -> Iterator[Check]:
     """Whether anybody is told when an alarm goes off."""
     name, topic = "alarms", subject.output("AlarmTopicArn")
     if topic == NO_TOPIC:
-        yield yellow(name, "No topic is told of alarms.", f"{DEPLOY} -c alarm_email=…")
+        yield yellow(name, "No topic is told of alarms.", subject.settings.deploy("alarm_email=…"))
         return
     topics = subject.session.client("sns")
     subscribe = subject.aws(f"sns subscribe --topic-arn {topic} --protocol email --notification-endpoint …")
     try:
         found = topics.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     except topics.exceptions.NotFoundException:
-        yield red(name, f"The topic {topic} is gone.", DEPLOY)
+        yield red(name, f"The topic {topic} is gone.", subject.settings.repair())
         return
     confirmed = [one for one in found if one["SubscriptionArn"] != PENDING]
     if confirmed:

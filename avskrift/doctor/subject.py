@@ -11,8 +11,8 @@ from avskrift.errors import ConfigurationError
 if TYPE_CHECKING:
     from boto3.session import Session
 
-DEPLOY = "scripts/deploy"
-"""What mends whatever is the stack's own."""
+USUAL = {"name": "avskrift", "region": "eu-north-1"}
+"""What ``scripts/deploy`` takes where neither ``cdk.json`` nor ``-c`` says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,20 @@ class Settings:
         """The same settings, from an object that has them all (and others)."""
         return cls(**{one.name: getattr(config, one.name) for one in fields(cls)})
 
+    def script(self, name: str, *changes: str) -> str:
+        """The command line of a script for this deployment, with changed settings as ``name=value``."""
+        where = [f"{key}={getattr(self, key)}" for key, usual in USUAL.items() if getattr(self, key) != usual]
+        changed = {change.partition("=")[0] for change in changes}
+        settings = [*(one for one in where if one.partition("=")[0] not in changed), *changes]
+        return " ".join([f"scripts/{name}", *(f"-c {one}" for one in settings)])
+
+    def deploy(self, *changes: str) -> str:
+        return self.script("deploy", *changes)
+
+    def repair(self) -> str:
+        """What brings back a resource that somebody removed or changed: an ordinary update sees no difference."""
+        return f"{self.deploy()} --repair"
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -49,15 +63,18 @@ class Subject:
     outputs: Mapping[str, str] = field(default_factory=dict)
     status: str = ""
     """CloudFormation's word for the stack's state; empty: there is no stack."""
+    is_plan: bool = False
+    """``settings`` are about to be deployed."""
 
     @property
-    def is_deployed(self) -> bool:
-        return bool(self.outputs)
+    def awaits_deploy(self) -> bool:
+        """Whether what ``scripts/deploy`` makes may still be missing."""
+        return self.is_plan or not self.outputs
 
     def output(self, name: str) -> str:
         """An output of the stack; a stack that has it not is older than this command."""
         if name not in self.outputs:
-            raise ConfigurationError(f'The stack has no output "{name}": deploy it again with {DEPLOY}.')
+            raise ConfigurationError(f'The stack has no output "{name}": it is of an older version.')
         return self.outputs[name]
 
     def aws(self, command: str) -> str:

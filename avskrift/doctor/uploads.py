@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from avskrift.doctor.check import Check, green, red, yellow
-from avskrift.doctor.subject import DEPLOY, Subject
+from avskrift.doctor.subject import Subject
 
 EVENTS = "events.amazonaws.com"
 
@@ -29,14 +29,14 @@ def bucket_name(subject: Subject) -> Iterator[Check]:
         HTTPStatus.OK: "exists in this account already, perhaps kept by a removed deployment",
     }
     whose = verdicts.get(status, "is taken, in another region")
-    yield red(name, f"{wanted} {whose}.", f"{DEPLOY} -c bucket_name=…")
+    yield red(name, f"{wanted} {whose}.", subject.settings.deploy("bucket_name=…"))
 
 
 def bucket(subject: Subject) -> Iterator[Check]:
     """That it is there and tells EventBridge of new objects."""
     name, bucket_name = "bucket", subject.output("BucketName")
     if _head(subject, bucket_name) == HTTPStatus.NOT_FOUND:
-        yield red(name, f"{bucket_name} is gone.", f"{DEPLOY} under another name, or restore it from a copy")
+        yield red(name, f"{bucket_name} is gone.", subject.settings.repair())
         return
     s3 = subject.session.client("s3")
     told: Mapping[str, Any] = s3.get_bucket_notification_configuration(Bucket=bucket_name)
@@ -54,14 +54,16 @@ def upload_rule(subject: Subject) -> Iterator[Check]:
     told = queue_attributes(subject, "UploadsQueueUrl")
     rules = [rule for rule in rules_to(subject, told["QueueArn"]) if subject.output("BucketName") in _pattern(rule)]
     if not rules:
-        yield red(name, "No EventBridge rule brings this bucket's events to the queue of uploads.", DEPLOY)
+        yield red(
+            name, "No EventBridge rule brings this bucket's events to the queue of uploads.", subject.settings.repair()
+        )
         return
     disabled = [rule for rule in rules if rule["State"] == "DISABLED"]
     if disabled:
         rule_name = disabled[0]["Name"]
         yield red(name, f"{rule_name} is disabled.", subject.aws(f"events enable-rule --name {rule_name}"))
     elif not all(_lets_in(told.get("Policy", ""), rule["Arn"]) for rule in rules):
-        yield red(name, "The policy of the uploads queue does not let the rule send to it.", DEPLOY)
+        yield red(name, "The policy of the uploads queue does not let the rule send to it.", subject.settings.repair())
     else:
         yield green(name, "Enabled, and the queue takes its events.")
 

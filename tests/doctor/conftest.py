@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-import boto3
-import botocore.session
 import pytest
 
-from tests.doctor.account import REGION, WELL, Account
+from tests.doctor.account import WELL, Account, open_account
 
 
 @pytest.fixture(scope="session")
 def table() -> Account:
-    """One session and its clients for all tests: to make them takes longer than the tests do."""
-    core = botocore.session.Session(session_vars={"profile": (None, [], None, None)})
-    session = boto3.Session("test", "test", region_name=REGION, botocore_session=core)
-    session.client = cache(session.client)  # type: ignore[method-assign,assignment]
-    account = Account(session, {})
-    requests: dict[str, dict[str, Any]] = {}
-
-    def remember(params: dict[str, Any], model: Any, **_: Any) -> None:
-        requests[model.name] = dict(params)
-
-    core.register("provide-client-params", remember)
-    core.register("before-call", lambda model, **_: account.answer(model, requests[model.name]))
-    return account
+    return open_account()
 
 
 @pytest.fixture

@@ -252,7 +252,7 @@ def test_a_region_without_the_types_is_answered_with_those_it_has(account: Accou
     found = by_name(account.examine_plan(replace(SETTINGS, instance_types=("g4dn.xlarge",))))
 
     assert found["instance types"].level == Level.RED
-    assert found["instance types"].mend == "scripts/deploy -c instance_types=g6.xlarge,g5.xlarge"
+    assert found["instance types"].mend == "scripts/deploy -c name=press -c instance_types=g6.xlarge,g5.xlarge"
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_a_bucket_name_is_tried_before_it_is_deployed(account: Account, answer: 
 
     assert found.level == level
     assert told in found.detail
-    assert level == Level.GREEN or found.mend == "scripts/deploy -c bucket_name=…"
+    assert level == Level.GREEN or found.mend == "scripts/deploy -c name=press -c bucket_name=…"
 
 
 def test_the_deployments_own_bucket_name_is_not_taken(account: Account) -> None:
@@ -288,10 +288,10 @@ def test_before_the_first_deployment_what_it_makes_is_no_fault(account: Account)
 
     assert all(check.ok for check in checks)
     assert yellow == {
-        "stack": "scripts/deploy",
-        "spot role": "scripts/deploy makes it",
-        "image": "scripts/deploy makes it",
-        "CDK bootstrap": "scripts/deploy makes them",
+        "stack": "scripts/deploy -c name=press",
+        "spot role": "scripts/deploy -c name=press makes it",
+        "image": "scripts/deploy -c name=press makes it",
+        "CDK bootstrap": "scripts/deploy -c name=press makes them",
     }
 
 

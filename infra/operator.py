@@ -1,0 +1,100 @@
+"""What ``scripts/deploy``, ``destroy`` and ``cleanup`` share: the account, the CDK command line, the asking."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from avskrift.cli.doctor import session_for
+from avskrift.errors import AvskriftError, ConfigurationError
+from infra.checkout import CHECKOUT
+from infra.config import Config
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployment's account and region, as reached, and its settings."""
+
+    session: boto3.Session
+    account: str
+    config: Config
+    context: Mapping[str, str]
+    """Settings given on the command line, passed on to the CDK."""
+
+    @property
+    def stacks(self) -> tuple[str, str]:
+        """The deployment's stack, and the one for what an account has once (a budget), which may not be there."""
+        return self.config.name, f"{self.config.name}-account"
+
+
+def run(command: Callable[[], None]) -> None:
+    """Do it; what has to be put right first ends the process with one sentence, never a stack trace."""
+    try:
+        command()
+    except AvskriftError as error:
+        sys.exit(error.message)
+    except ClientError as error:
+        sys.exit(f"AWS refused {error.operation_name}: {error.response['Error'].get('Message', error)}")
+    except BotoCoreError as error:
+        sys.exit(f"AWS could not be reached: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def reach_account(config: Config, context: Mapping[str, str]) -> Target:
+    """Ask AWS who we are.
+
+    Raises :class:`ConfigurationError` without usable credentials, or with those of another account than configured.
+    """
+    try:
+        session = session_for(config.region)
+        account = session.client("sts").get_caller_identity()["Account"]
+    except NoCredentialsError as error:
+        raise ConfigurationError(
+            "No AWS credentials were found: run aws configure or aws sso login, or set AWS_PROFILE."
+        ) from error
+    except (BotoCoreError, ClientError) as error:
+        raise ConfigurationError(f"The AWS credentials can't be used in {config.region}: {error}") from error
+    if config.account not in ("", account):
+        raise ConfigurationError(
+            f'These credentials are for account {account}, but the setting "account" says {config.account}.'
+        )
+    return Target(session=session, account=account, config=config, context=context)
+
+
+def cdk(target: Target, *command: str) -> None:
+    """Run the pinned CDK command line with the Node beside our Python."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "AWS_REGION": target.config.region,
+        "CDK_DISABLE_CLI_TELEMETRY": "1",
+    }
+    settings = [part for name, value in target.context.items() for part in ("-c", f"{name}={value}")]
+    program = str(CHECKOUT / "node_modules" / ".bin" / "cdk")
+    sys.stdout.flush()
+    done = subprocess.run([program, *command, *settings, "--no-notices"], cwd=CHECKOUT, env=environment, check=False)
+    if done.returncode:
+        raise ConfigurationError(f"cdk {command[0]} failed; its own message stands above.")
+
+
+def confirm(question: str, sure: bool) -> None:
+    """Return if the answer is yes. Raises :class:`ConfigurationError` if it is not, or nobody can be asked."""
+    if sure:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError("Nobody is there to ask: repeat the command with --yes.")
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise ConfigurationError("Nothing was changed.")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
