@@ -127,6 +127,11 @@ class Client:
             found += islice(self._table.with_status(one, newest_first=True), limit)
         return sorted(found, key=lambda job: job.status_at, reverse=True)[:limit]
 
+    def jobs_since(self, since: float) -> Iterator[Job]:
+        """Every job whose status changed since then (UTC epoch seconds); one that changes meanwhile may come twice."""
+        for status in JobStatus:
+            yield from self._table.with_status(status, since=since)
+
     def follow(self, job_id: str) -> Iterator[Job]:
         """The job each time it is looked at, until it has ended."""
         give_up_at = time.monotonic() + REGISTRATION_TIMEOUT_S
