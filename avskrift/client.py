@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 
 from avskrift.errors import AvskriftError, ConfigurationError
 from avskrift.jobs.cancel import NoSuchJob, cancel_job
+from avskrift.jobs.deletion import Deleter, Deletion
 from avskrift.jobs.layout import UPLOADS_PREFIX, job_id_for
 from avskrift.jobs.model import Job, JobStatus, MalformedRow
 from avskrift.jobs.options import METADATA_PREFIX
@@ -68,7 +69,9 @@ class Client:
         self._place = place
         self._poll_s = poll_s
         self._s3: S3Client = session.client("s3", config=Config(signature_version="s3v4"))
-        self._table = JobTable(session.client("dynamodb"), place.table)
+        dynamodb = session.client("dynamodb")
+        self._table = JobTable(dynamodb, place.table)
+        self._deleter = Deleter(self._table, dynamodb, self._s3, place.bucket)
         self._sqs: SQSClient = session.client("sqs")
 
     @classmethod
@@ -111,6 +114,13 @@ class Client:
         """
         with _naming(job_id):
             return cancel_job(self._table, self._sqs, self._place.outbox_queue_url, job_id, time.time())
+
+    def delete(self, job_id: str) -> Deletion:
+        """Remove a job for good: recording, transcript, checkpoint, row; one at work is cancelled first.
+
+        Nobody is told by webhook. Raises ``NoSuchJob``, ``NotDeleted``, ``StaleAttempt``; it may be repeated.
+        """
+        return self._deleter.delete(job_id, time.time())
 
     def job(self, job_id: str) -> Job:
         found = self.find(job_id)

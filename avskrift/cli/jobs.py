@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +12,7 @@ import typer
 
 from avskrift.cli.job_view import clock, job_lines, printable, status_text
 from avskrift.cli.terminal import complain, err, out, show_table
-from avskrift.errors import AvskriftError, BadOptions
+from avskrift.errors import AvskriftError, BadOptions, ConfigurationError
 from avskrift.local.settings import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
@@ -146,6 +148,73 @@ def cancel_jobs(
         raise typer.Exit(1)
 
 
+@jobs_app.command("delete")
+def delete_jobs(
+    job_ids: Annotated[list[str], typer.Argument(metavar="JOB_ID", help="Ids as submit and list print them.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line: what was deleted, or why not.")
+    ] = False,
+    deployment: DeploymentOption = "avskrift",
+    local: LocalOption = False,
+    cloud_dir: CloudDirOption = DEFAULT_FOLDER,
+) -> None:
+    """Delete jobs for good: every version of the recording, the transcript, the row.
+
+    One at work is cancelled first. No webhook tells of it, and one that was not delivered yet never is. What stays, and
+    for how long, is in docs/privacy.md. The exit code is 1 if one could not be deleted; it may be repeated.
+
+    Examples:
+
+        avskrift jobs delete 6rltmukcmqxwxbmv5v7b4lq2wy
+
+        avskrift jobs list --status failed --json | jq -r .job_id | xargs avskrift jobs delete --yes
+    """
+    client = _connect(deployment, cloud_dir if local else None)
+    if not yes:
+        _confirm(f"Delete {len(job_ids)} job{'s' * (len(job_ids) > 1)} with recording and transcript for good?")
+    done = [_delete(client, job_id, as_json) for job_id in job_ids]
+    if not all(done):
+        raise typer.Exit(1)
+
+
+def _confirm(question: str) -> None:
+    """Raises ``ConfigurationError`` where nobody can be asked."""
+    if not _is_asked():
+        raise ConfigurationError("There is nobody to ask whether to delete: add --yes.")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _is_asked() -> bool:
+    return sys.stdin.isatty()
+
+
+def _delete(client: Client, job_id: str, as_json: bool) -> bool:
+    """Delete one job and say what became of it; whether it is gone."""
+    try:
+        done = client.delete(job_id)
+    except AvskriftError as error:
+        _tell_error(job_id, error, as_json)
+        return False
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+        return True
+    parts = [f"Job {job_id} is deleted, with {done.versions} object versions"]
+    if done.kept_versions:
+        parts.append(f"{done.kept_versions} versions of the same key are other jobs' recordings and stay")
+    if done.instance_id:
+        parts.append(f"{done.instance_id} stops working on it at its next heartbeat, then its emptied row expires")
+    out.print("; ".join(parts) + ".")
+    return True
+
+
+def _tell_error(job_id: str, error: AvskriftError, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"job_id": job_id, "error": {"code": error.code, "message": error.message}}))
+    else:
+        complain(error)
+
+
 def _cancel(client: Client, job_id: str, as_json: bool) -> bool:
     """Cancel one job and say what became of it; whether it is cancelled."""
     from avskrift.jobs.outbox import summary
@@ -153,10 +222,7 @@ def _cancel(client: Client, job_id: str, as_json: bool) -> bool:
     try:
         job = client.cancel(job_id)
     except AvskriftError as error:
-        if as_json:
-            typer.echo(json.dumps({"job_id": job_id, "error": {"code": error.code, "message": error.message}}))
-        else:
-            complain(error)
+        _tell_error(job_id, error, as_json)
         return False
     if as_json:
         typer.echo(json.dumps(summary(job), ensure_ascii=False))

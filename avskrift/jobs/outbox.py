@@ -95,6 +95,12 @@ def outbox_entry_for(ended: Job, now: float, links: ResultLinks | None = None) -
     )
 
 
+def possible_ids(job: Job) -> set[str]:
+    """The ids of what an ended job may have in the outbox, its row having been rewritten once at most."""
+    sequences = (job.sequence - 1, job.sequence)
+    return {_message_id(job.job_id, kind, sequence) for kind in _ENDED_TYPES.values() for sequence in sequences}
+
+
 def _message_id(job_id: str, kind: str, sequence: int) -> str:
     digest = hashlib.sha256(f"{job_id}\0{kind}\0{sequence}".encode()).digest()
     return "msg_" + base64.b32encode(digest).decode().lower()[:26]
