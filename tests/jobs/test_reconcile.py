@@ -7,16 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
 
 from avskrift.jobs import reconcile
-from avskrift.jobs.items import to_item
-from avskrift.jobs.layout import job_id_for
 from avskrift.jobs.model import Job, JobStatus
 from avskrift.jobs.reconcile import CURSOR_PK, MAX_AGE_S, MIN_AGE_S, Reconciler, ReconcileReport
-from avskrift.jobs.table import JobTable
+from tests.jobs.reconcile_world import (
+    HOUR_S,
+    aws_error,
+    fail,
+    put_lost,
+    registered_ids,
+    run,
+)
 
-HOUR_S = 3_600.0
 HOSTILE_KEYS = [
     "uploads/en intervju + två.mp3",
     "uploads/åäö/\"quotes\" 'and' more.wav",
@@ -24,59 +28,6 @@ HOSTILE_KEYS = [
     "uploads/../../etc/passwd",
     "uploads/%2B%20already-encoded.mp3",
 ]
-
-
-def always_time() -> float:
-    return 900.0
-
-
-@pytest.fixture
-def reconciler(deployment: Any) -> Reconciler:
-    return Reconciler(registrar=deployment.registrar(), dynamodb=deployment.dynamodb, bucket=deployment.bucket)
-
-
-def run(reconciler: Reconciler, age_s: float = HOUR_S) -> ReconcileReport:
-    """One run with a clock that is ``age_s`` ahead of the uploads."""
-    return reconciler.run(time.time() + age_s, always_time)
-
-
-def put_lost(deployment: Any, *keys: str) -> list[str]:
-    """Upload recordings whose events get lost; the ids their jobs should have."""
-    uploads = [deployment.put(key) for key in keys]
-    return [job_id_for(upload.bucket, upload.key, upload.version_id) for upload in uploads]
-
-
-def aws_error(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "AnyOperation")
-
-
-def fail(client: Any, operation: str, error: Exception, times: int = 1) -> None:
-    """Let the next calls of an operation end in an error."""
-    left = [times]
-
-    def raise_error(**_: Any) -> None:
-        if left[0]:
-            left[0] -= 1
-            raise error
-
-    client.meta.events.register(f"before-call.*.{operation}", raise_error)
-
-
-def set_attribute(deployment: Any, job_id: str, name: str, value: Any) -> None:
-    """What somebody with a console does to a row; None removes the attribute."""
-    expression = {"UpdateExpression": "REMOVE #name"}
-    if value is not None:
-        expression = {"UpdateExpression": "SET #name = :value", "ExpressionAttributeValues": to_item({":value": value})}
-    deployment.dynamodb.update_item(
-        TableName="jobs",
-        Key=to_item({"pk": f"job#{job_id}"}),
-        ExpressionAttributeNames={"#name": name},
-        **expression,
-    )
-
-
-def registered_ids(report: ReconcileReport) -> list[str]:
-    return [job.job_id for job in report.registered]
 
 
 def test_upload_whose_event_got_lost_becomes_the_job_its_event_would_have_made(
@@ -296,109 +247,6 @@ def test_without_time_nothing_more_is_begun_and_the_page_comes_again(deployment:
 
     assert registered_ids(reconciler.run(time.time() + HOUR_S, lambda: next(seconds_left))) == job_ids[:1]
     assert registered_ids(run(reconciler)) == job_ids[1:]
-
-
-class SlowTable:
-    """DynamoDB under load: BatchGetItem answers for ``answered`` keys at a time and names the others unprocessed."""
-
-    def __init__(self, client: Any, answered: int) -> None:
-        self._client = client
-        self._answered = answered
-
-    def batch_get_item(self, RequestItems: dict[str, Any]) -> Any:
-        ((table, asked),) = RequestItems.items()
-        now, later = asked["Keys"][: self._answered], asked["Keys"][self._answered :]
-        response = self._client.batch_get_item(RequestItems={table: {"Keys": now}}) if now else {"Responses": {}}
-        return {**response, "UnprocessedKeys": {table: {"Keys": later}} if later else {}}
-
-
-def test_rows_that_dynamodb_left_out_are_asked_for_again(deployment: Any, reconciler: Reconciler) -> None:
-    for number in range(3):
-        deployment.registrar().register(deployment.put(f"uploads/{number}.mp3"), 0.0)
-
-    report = run(replace(reconciler, dynamodb=SlowTable(deployment.dynamodb, 1)))
-
-    assert report == ReconcileReport(looked=3)
-
-
-def test_a_table_that_answers_nothing_costs_the_run_and_not_the_page(deployment: Any, reconciler: Reconciler) -> None:
-    job_ids = put_lost(deployment, "uploads/a.mp3")
-
-    report = run(replace(reconciler, dynamodb=SlowTable(deployment.dynamodb, 0)))
-
-    assert [fault.job_id for fault in report.faults] == [""]
-    assert report.faults[0].reason.startswith("TableBusy")
-    assert registered_ids(run(reconciler)) == job_ids
-
-
-@pytest.mark.parametrize("status_key", ["job#completed", "nonsense", None])
-def test_a_waiting_job_that_the_index_hides_is_put_back_into_view(
-    deployment: Any, reconciler: Reconciler, status_key: str | None
-) -> None:
-    job = deployment.registrar().register(deployment.put("uploads/a.mp3"), time.time())
-    set_attribute(deployment, job.job_id, "status_key", status_key)
-    assert list(deployment.table.with_status(JobStatus.QUEUED)) == []
-
-    assert run(reconciler).repaired == [job.job_id]
-    assert list(deployment.table.with_status(JobStatus.QUEUED)) == [job]
-    assert run(reconciler).repaired == []
-
-
-def test_a_row_that_names_another_job_changes_nothing_of_that_one(deployment: Any, reconciler: Reconciler) -> None:
-    job = deployment.registrar().register(deployment.put("uploads/a.mp3"), time.time())
-    set_attribute(deployment, job.job_id, "job_id", "other")
-    set_attribute(deployment, job.job_id, "status_key", None)
-
-    assert run(reconciler).malformed == [job.job_id]
-    assert deployment.table.get_values("job#other") is None
-
-
-def test_a_row_that_moves_on_is_not_put_back_where_it_was(deployment: Any, reconciler: Reconciler) -> None:
-    job = deployment.registrar().register(deployment.put("uploads/a.mp3"), time.time())
-    set_attribute(deployment, job.job_id, "status_key", None)
-
-    class Overtaken(JobTable):
-        """An agent claims the job between the look and the repair."""
-
-        def put_in_place(self, job: Job, seen_key: str | None) -> bool:
-            self.claim(job.job_id, "i-1", time.time())
-            return super().put_in_place(job, seen_key)
-
-    table = Overtaken(deployment.dynamodb, deployment.table.name)
-    report = run(replace(reconciler, registrar=replace(reconciler.registrar, table=table)))
-
-    assert (report.repaired, report.faults) == ([], [])
-    assert [each.job_id for each in deployment.table.with_status(JobStatus.RUNNING)] == [job.job_id]
-
-
-@pytest.mark.parametrize("hide", [False, True], ids=["in the index", "hidden from the index"])
-def test_a_row_edited_into_nonsense_ends_visibly_and_stops_no_other(
-    deployment: Any, reconciler: Reconciler, hide: bool
-) -> None:
-    job = deployment.registrar().register(deployment.put("uploads/a.mp3"), time.time())
-    (lost,) = put_lost(deployment, "uploads/b.mp3")
-    set_attribute(deployment, job.job_id, "attempt", "many")
-    if hide:
-        set_attribute(deployment, job.job_id, "status_key", None)
-
-    report = run(reconciler)
-
-    assert (report.malformed, registered_ids(report), report.faults) == ([job.job_id], [lost], [])
-    assert deployment.table.get(job.job_id).status is JobStatus.FAILED
-    (message,) = deployment.messages(deployment.outbox_queue_url)
-    assert deployment.table.outbox_entry(message["outbox_id"]).type == "job.failed"
-    assert run(reconciler).malformed == []
-
-
-def test_a_job_that_had_ended_before_its_row_was_spoilt_has_no_second_end(
-    deployment: Any, reconciler: Reconciler
-) -> None:
-    job = deployment.registrar().register(deployment.put("uploads/empty.mp3", b""), time.time())
-    deployment.messages(deployment.outbox_queue_url)
-    set_attribute(deployment, job.job_id, "phases", "gone")
-
-    assert run(reconciler) == ReconcileReport(looked=1, unreadable=[job.job_id])
-    assert deployment.messages(deployment.outbox_queue_url) == []
 
 
 def test_cursor_is_written_only_when_it_moves(deployment: Any, reconciler: Reconciler) -> None:

@@ -17,7 +17,7 @@ from tests.lambdas.test_reconcile_handler import function, nudges
 __all__ = ["function", "functions", "nudges"]  # fixtures
 
 UNITS = {"GetItem": 1.0, "Query": 0.5}
-"""Read units of a request that finds nothing, or an item under 4 KB: a GetItem is consistent, a Query of the index not."""
+"""Read units of a request that finds nothing, or an item under 4 KB: GetItem is consistent, Query not."""
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 FREE = frozenset({"ec2.DescribeInstances", "ssm.GetParameter"})
 
