@@ -53,7 +53,7 @@ def _sections(job: Job) -> Iterator[tuple[str, list[str]]]:
     yield "phases", [f"{clock(at)}  {name}" for name, at in by_time]
     yield "launches", [line for launch in job.launches for line in _launch_lines(launch)]
     yield "result", [f"{name}: {value}" for name, value in _result(job).items()]
-    yield "cost", [f"{name}: {value}" for name, value in (job.cost or {}).items()]
+    yield "cost", list(_cost_lines(job.cost or {}))
 
 
 def _result(job: Job) -> dict[str, Any]:
@@ -61,6 +61,21 @@ def _result(job: Job) -> dict[str, Any]:
     values = dict(job.result or {})
     keys = values.pop("keys", {})
     return {**values, **keys} if isinstance(keys, Mapping) else values
+
+
+def _cost_lines(cost: Mapping[str, Any]) -> Iterator[str]:
+    """What it cost, what of, and how the price is known; a cost of another make as it is."""
+    names = ("usd", "ipv4_usd", "billed_s", "work_s", "boot_s", "linger_s", "usd_per_hour")
+    if not all(isinstance(cost.get(name), int | float) for name in names):
+        yield from (f"{name}: {value}" for name, value in cost.items())
+        return
+    yield f"{cost['usd']:.6f} USD, {cost['ipv4_usd']:.6f} of it for the address"
+    yield "{billed_s:.1f} s billed: {work_s:.1f} work, {boot_s:.1f} boot, {linger_s:.1f} linger".format_map(cost)
+    instance = f"{cost.get('instance_type')}, {cost.get('market')}"
+    yield f"{instance}: {cost['usd_per_hour']} USD an hour ({cost.get('price_from')})"
+    split = cost.get("by_market")
+    if isinstance(split, Mapping) and len(split) > 1:
+        yield "by market: " + ", ".join(f"{market} {usd} USD" for market, usd in split.items())
 
 
 def _launch_lines(launch: Mapping[str, Any]) -> Iterator[str]:
