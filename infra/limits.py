@@ -174,6 +174,11 @@ def _time_faults(config: Config) -> Faults:
         'The setting "max_life_s" must be longer than "lease_s" and "linger_s" together.',
     )
     yield (
+        config.no_capacity_after_s > config.uploads_expire_days * 86_400,
+        f'The setting "no_capacity_after_s" must be at most "uploads_expire_days" ({config.uploads_expire_days} days), '
+        "or recordings are gone while their jobs still wait.",
+    )
+    yield (
         config.oldest_wait_alarm_s >= config.no_capacity_after_s,
         'The setting "oldest_wait_alarm_s" must be less than "no_capacity_after_s" '
         f"({config.no_capacity_after_s}), or jobs fail before anybody is told that they wait.",

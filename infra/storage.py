@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -58,6 +59,8 @@ class Storage(Construct):
             lifecycle_rules=_lifecycle(config),
             removal_policy=_removal(config),
         )
+        if key:
+            _refuse_other_keys(bucket, key)
         # event_bridge_enabled=True would bring a custom resource with a Lambda of its own; the property needs none.
         resource = bucket.node.default_child
         if not isinstance(resource, s3.CfnBucket):
@@ -95,6 +98,24 @@ class Storage(Construct):
             projection_type=dynamodb.ProjectionType.ALL,
         )
         return table
+
+
+def _refuse_other_keys(bucket: s3.Bucket, key: kms.Key) -> None:
+    """Who names an encryption of their own must name this one; who names none gets it anyway."""
+    for header, value in (
+        ("s3:x-amz-server-side-encryption", "aws:kms"),
+        ("s3:x-amz-server-side-encryption-aws-kms-key-id", key.key_arn),
+    ):
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:PutObject"],
+                resources=[bucket.arn_for_objects("*")],
+                # A header that is missing also is not equal.
+                conditions={"Null": {header: "false"}, "StringNotEquals": {header: value}},
+            )
+        )
 
 
 def _removal(config: Config) -> cdk.RemovalPolicy:

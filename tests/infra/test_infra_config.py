@@ -160,6 +160,11 @@ def test_a_row_outlives_its_recording_by_two_days_or_it_would_be_transcribed_aga
         Config.from_context({"uploads_expire_days": 31, "job_ttl_days": 32})
 
 
+def test_no_job_waits_longer_than_its_recording_is_kept() -> None:
+    with pytest.raises(ConfigurationError, match='"no_capacity_after_s" must be at most "uploads_expire_days"'):
+        Config.from_context({"uploads_expire_days": 1, "no_capacity_after_s": 86_401})
+
+
 def test_the_limit_of_instances_is_told_with_its_reason() -> None:
     with pytest.raises(ConfigurationError, match=r'"max_instances" must be at most 1000 \(.+\), not 10000\.'):
         Config.from_context({"max_instances": "10000"})

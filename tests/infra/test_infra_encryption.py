@@ -74,6 +74,24 @@ def test_everything_that_keeps_data_is_under_the_key(encrypted: Resources) -> No
     assert {each["KmsKeyId"]["Fn::GetAtt"][0] for each in of_type(encrypted, "AWS::Logs::LogGroup").values()} == {key}
 
 
+def test_nobody_can_put_an_object_under_another_key(encrypted: Resources) -> None:
+    (key,) = of_type(encrypted, "AWS::KMS::Key")
+    refusals = [
+        each["Condition"]
+        for each in only(encrypted, "AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+        if each["Action"] == "s3:PutObject" and each["Effect"] == "Deny"
+    ]
+
+    sse = "s3:x-amz-server-side-encryption"
+    assert refusals == [
+        {"Null": {sse: "false"}, "StringNotEquals": {sse: "aws:kms"}},
+        {
+            "Null": {f"{sse}-aws-kms-key-id": "false"},
+            "StringNotEquals": {f"{sse}-aws-kms-key-id": {"Fn::GetAtt": [key, "Arn"]}},
+        },
+    ]
+
+
 def test_each_role_uses_the_key_only_through_the_services_it_works_with(encrypted: Resources) -> None:
     services = {part: set(key_uses(encrypted, part)) for part in PARTS}
 

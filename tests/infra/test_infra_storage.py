@@ -75,6 +75,14 @@ def test_the_bucket_is_called_as_the_setting_says_and_a_renamed_one_leaves_the_o
     )
 
 
+def test_data_goes_with_the_stack_only_where_that_was_asked_for(synthesize: Any) -> None:
+    template: Template = synthesize(retain_data=False)
+
+    for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table"):
+        template.has_resource(kind, {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"})
+    template.has_resource_properties("AWS::DynamoDB::Table", {"DeletionProtectionEnabled": False})
+
+
 def test_data_outlives_the_stack_unless_told_otherwise(template: Template) -> None:
     for kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table"):
         template.has_resource(kind, {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
