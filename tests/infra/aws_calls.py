@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import botocore.session
 from botocore import xform_name
 
-from tests.infra.call_graph import Function, Program
+from tests.infra.call_graph import Function
 
 #: Services whose operations are looked for; a client of any other would be a new part of the design.
 SERVICES = ("cloudwatch", "dynamodb", "ec2", "events", "kms", "lambda", "logs", "s3", "secretsmanager", "sns", "sqs")
@@ -48,8 +48,6 @@ _TRANSACTED = {
 }
 #: Methods that are told the operation's name.
 _BY_NAME = frozenset({"get_paginator", "generate_presigned_url"})
-#: Libraries that call AWS themselves.
-_LIBRARIES: Mapping[str, tuple[str, ...]] = {"watchtower": ("logs:CreateLogStream", "logs:PutLogEvents")}
 
 
 @dataclass(frozen=True)
@@ -59,17 +57,11 @@ class Needed:
     """Where the call stands."""
 
 
-def needed_actions(reached: Program) -> list[Needed]:
+def needed_actions(reached: Sequence[Function]) -> list[Needed]:
     """Every action that some reachable call needs."""
-    found = [one for function in reached.reached for one in _in(function)]
-    if any("transact_write_items" in function.mentions for function in reached.reached):
-        found += [one for function in reached.reached for one in _transacted(function)]
-    found += [
-        Needed(action, f"import {name}")
-        for name in _LIBRARIES
-        if name in reached.imported
-        for action in _LIBRARIES[name]
-    ]
+    found = [one for function in reached for one in _in(function)]
+    if any("transact_write_items" in function.mentions for function in reached):
+        found += [one for function in reached for one in _transacted(function)]
     return found
 
 

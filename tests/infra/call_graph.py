@@ -44,21 +44,14 @@ class Module:
     imports: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Program:
-    """An entry module with all of our modules that it imports, directly or not."""
+def program(entry: str, sources: Mapping[str, str] | None = None) -> tuple[Function, ...]:
+    """What is reached of the program that starts at the module ``entry`` (``lambdas.register``).
 
-    reached: tuple[Function, ...]
-    imported: frozenset[str]
-    """Top-level names of every package that those modules import."""
-
-
-def program(entry: str, sources: Mapping[str, str] | None = None) -> Program:
-    """The program that starts at the module ``entry`` (``lambdas.register``); ``sources`` replace files' text."""
+    ``sources`` replace the text of modules.
+    """
     modules = [_module(name, (sources or {}).get(name)) for name in sorted(_closure(entry, sources or {}))]
     functions = [function for module in modules for function in module.functions]
-    imported = frozenset(name.split(".")[0] for module in modules for name in module.imports)
-    return Program(tuple(_reach(entry, functions)), imported)
+    return tuple(_reach(entry, functions))
 
 
 def _reach(entry: str, functions: list[Function]) -> Iterator[Function]:

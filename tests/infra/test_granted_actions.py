@@ -78,10 +78,7 @@ def test_every_call_of_a_part_is_granted(role: str, template: Template) -> None:
     assert lacking(role, template) == {}
 
 
-@pytest.mark.parametrize(
-    "role",
-    [*PARTS, pytest.param("agent", marks=pytest.mark.xfail(reason="the agent does not ship its log yet"))],
-)
+@pytest.mark.parametrize("role", ENTRIES)
 def test_every_grant_of_a_part_is_called(role: str, template: Template) -> None:
     assert superfluous(role, template) == set()
 
