@@ -112,19 +112,17 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 
 def agent_processes(instance_id: str) -> list[int]:
-    """Agents whose disk is that instance's."""
+    """Agents whose disk is that instance's: children of its tether, for an agent itself can't be looked into."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment, command = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+            children = (process / "task" / process.name / "children").read_text().split()
         except OSError:
             continue
-        if (
-            f"{instance_id}-disk".encode() in environment
-            and command.endswith(b"-m\0instance\0")
-            and b"tether.py" not in command
-        ):
-            found.append(int(process.name))
+        is_tether = b"tether.py" in command and command.endswith(b"-m\0instance\0")
+        if is_tether and f"{instance_id}-disk".encode() in environment:
+            found += map(int, children)
     return found
 
 
