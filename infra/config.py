@@ -35,9 +35,9 @@ class Config:
     deployment fails for a name that is taken. A changed name makes a new, empty bucket; the old one stays as
     ``retain_data`` says, and a bucket that stayed must be renamed here or imported before it is deployed again."""
     customer_key: bool = False
-    """Encrypt with a KMS key of the deployment's own, 1 USD a month and more with each rotation, instead of AWS'
-    service-managed keys; default false: for those whose rules ask for a key they can revoke. Change it only while no
-    job is under way; once it is switched off, the deployment can no longer read what it stored under the key."""
+    """Encrypt with a KMS key of the deployment's own instead of AWS' service-managed keys: 1 USD a month, and 1 more
+    after each of the first two rotations; default false: for those whose rules ask for a key they can revoke. Change it
+    only while no job is under way; once it is off, the deployment cannot read what it stored under the key."""
 
     availability_zones: tuple[str, ...]
     """Zones with a subnet, and so the zones where capacity is looked for; default the region's a, b and c, because
