@@ -18,6 +18,7 @@ from typing import Any
 from avskrift.asr.engine import Progress, TranscribeOptions
 from avskrift.clip import parse_clip
 from avskrift.errors import JOB_ERROR_CODES, AvskriftError, BadOptions, Cancelled, ModelUnavailable
+from avskrift.jobs.measures import of_cost
 from avskrift.jobs.model import Job, JobError, JobProgress, JobStatus
 from avskrift.jobs.options import JobOptions
 from avskrift.jobs.table import StaleAttempt, ended_job, failed_job
@@ -257,6 +258,7 @@ class Attempt:
         if row and row.status is JobStatus.CANCELLED and row.attempt == job.attempt:
             now, cost = self.cost_so_far()
             if self._ending.charge(cost):
+                self._services.measure(of_cost(cost), row)
                 self._bill.let_go(row, cost, now)
 
     def _pace(self) -> Pace:

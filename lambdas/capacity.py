@@ -90,6 +90,8 @@ def _count(report: Report) -> None:
     counts.count(metrics.MALFORMED_ROWS, len(report.malformed))
     counts.count(metrics.JOBS_FAILED, report.failed)
     counts.count(metrics.JOBS_CANCELLED, report.cancelled)
+    if report.cost_usd:
+        counts.measure(metrics.JOB_COST, report.cost_usd)
 
 
 @logger.inject_lambda_context

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from avskrift.jobs import metrics
 from avskrift.jobs.delivery import Outbox, WebhookSecrets
+from avskrift.jobs.measures import of_attempt
 from avskrift.jobs.model import MalformedRow
 from avskrift.jobs.outbox import OutboxEntry
 from avskrift.jobs.pass_report import brief
@@ -71,10 +72,8 @@ def _tell(entry: OutboxEntry, is_tried: bool) -> None:
         attempts=len(entry.attempts),
         http_status=last.get("status"),
     )
-    if is_tried:
-        counts.count(metrics.WEBHOOK_ATTEMPTS)
-        counts.count(metrics.WEBHOOK_FAILURES, int(entry.status != "delivered"))
-        counts.count(metrics.WEBHOOKS_ABANDONED, int(entry.status == "abandoned"))
+    for metric, value in of_attempt(entry).items() if is_tried else ():
+        counts.measure(metric, value)
 
 
 @logger.inject_lambda_context

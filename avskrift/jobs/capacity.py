@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from avskrift.jobs.cost import number_of
 from avskrift.jobs.fleet import Fleet
 from avskrift.jobs.fleet_model import (
     Action,
@@ -110,6 +111,8 @@ class _Pass:
         self.memory = unasked(self.memory, undone)
         self._conclude(decision, observation)
         self._remember(self.memory)
+        for answer in self.report.launches:  # after everything else: an EC2 that knows no prices is in nobody's way
+            self._guard({"action": "note prices", "launch_id": answer.launch_id}, self._note_prices, answer)
 
     def _remember(self, memory: Memory) -> None:
         """A pass in which nothing happens writes it once: it is most of what an idle deployment pays DynamoDB for."""
@@ -164,7 +167,6 @@ class _Pass:
         self.fleet.close(record, answer, _memory_row(memory))
         self.memory = self.written = memory
         self.report.launches.append(answer)
-        self._guard({"action": "note prices", "launch_id": answer.launch_id}, self._note_prices, answer)
         return answer
 
     def _note_prices(self, answer: LaunchAnswer) -> None:
@@ -223,6 +225,7 @@ class _Pass:
         outbox = outbox_entry_for(ended, self.now)
         self.table.finish(fail.job, ended, outbox)
         self.report.failed += 1
+        self.report.cost_usd += number_of((ended.cost or {}).get("usd"))
         self.report.lost_beats += fail.code == "attempts_exhausted"
         if outbox:
             send_outbox(self.capacity.sqs, self.settings.outbox_queue_url, outbox)

@@ -41,6 +41,8 @@ class Report:
     """Keys of rows edited by hand, which were mended, ended or put aside."""
     failed: int = 0
     """Jobs that this pass ended."""
+    cost_usd: float = 0.0
+    """What these had cost."""
     cancelled: int = 0
     """Jobs that somebody cancelled since the last pass."""
     lost_beats: int = 0
