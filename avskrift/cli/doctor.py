@@ -11,7 +11,7 @@ import typer
 
 from avskrift.cli.terminal import out
 from avskrift.errors import ConfigurationError
-from avskrift.local.settings import CHECKOUT, DEFAULT_FOLDER, parse_context
+from avskrift.local.settings import CHECKOUT, DEFAULT_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,7 +63,7 @@ def doctor(
     """
     from avskrift.doctor.examination import examine
 
-    settings = _settings(deployment, parse_context(context or []), local)
+    settings = _settings(deployment, dict(_pair(text) for text in context or []), local)
     session = _local_session(cloud_dir) if local else session_for(settings.region)
     checks = examine(session, settings)
     done = _print_json(settings, list(checks)) if as_json else print_checks(checks)
@@ -103,6 +103,13 @@ def session_for(region: str) -> Session:
     retries = {"mode": "standard", "total_max_attempts": 3}
     core.set_default_client_config(Config(connect_timeout=5, read_timeout=20, retries=retries))  # type: ignore[arg-type]
     return boto3.Session(region_name=region, botocore_session=core)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigurationError(f"-c takes name=value, such as region=eu-west-1; {text!r} has no '='.")
+    return name, value
 
 
 def _local_session(cloud_dir: Path) -> Session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from typing import Any
 
 import boto3
 import botocore.session
+import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.validate import ParamValidator
 
@@ -208,6 +210,12 @@ class Account:
             assert not report.has_errors(), f"{model.name}: {report.generate_report()}"
         response = AWSResponse("https://aws.example", status, {}, None)
         return response, {**copy.deepcopy(parsed), "ResponseMetadata": {"HTTPStatusCode": int(status)}}
+
+
+def reach_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receivers answer, without a network."""
+    monkeypatch.setattr("avskrift.doctor.callback.connect", lambda *_: nullcontext())
+    monkeypatch.setattr("avskrift.doctor.callback.shake_hands", lambda *_: None)
 
 
 def open_account() -> Account:

@@ -24,6 +24,7 @@ from tests.doctor.account import (
     offers,
     open_account,
     quota,
+    reach_everybody,
     stack,
 )
 
@@ -69,6 +70,7 @@ def desk(opened: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     }
     found = Desk(opened)
     monkeypatch.setattr("infra.operator.session_for", lambda _: opened.session)
+    reach_everybody(monkeypatch)
     monkeypatch.setattr(deploy, "cdk", found.cdk)
     monkeypatch.setattr(deploy, "ASSEMBLY", tmp_path / "cdk.out")
     monkeypatch.setattr(deploy, "OUTPUTS_FILE", tmp_path / "outputs.json")

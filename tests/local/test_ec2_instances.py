@@ -116,6 +116,26 @@ def test_offerings_and_spot_prices_are_those_of_the_region(stage: Stage) -> None
     assert [float(entry["SpotPrice"]) for entry in history] == [0.19]
 
 
+def test_the_accounts_image_is_its_own_and_fits_its_types(stage: Stage) -> None:
+    """The emulator gives this id to an image of Ubuntu's."""
+    (image,) = stage.ec2.describe_images(ImageIds=[stage.ami_id])["Images"]
+    kinds = stage.ec2.describe_instance_types(InstanceTypes=["g4dn.xlarge", "g5.xlarge"])["InstanceTypes"]
+
+    assert (image["OwnerId"], image["State"]) == ("123456789012", "available")
+    assert {kind["InstanceType"] for kind in kinds} == {"g4dn.xlarge", "g5.xlarge"}
+    assert {kind["VCpuInfo"]["DefaultVCpus"] for kind in kinds} == {4}
+    assert all(image["Architecture"] in kind["ProcessorInfo"]["SupportedArchitectures"] for kind in kinds)
+
+
+def test_types_are_found_by_filter_and_unknown_ones_are_refused(stage: Stage) -> None:
+    wanted = [{"Name": "instance-type", "Values": ["g6.*", "p5.48xlarge"]}]
+    found = stage.ec2.describe_instance_types(Filters=wanted)["InstanceTypes"]
+
+    assert [kind["InstanceType"] for kind in found] == ["g6.xlarge"]
+    with pytest.raises(ClientError, match=r"InvalidInstanceType.*\[p5.48xlarge\]"):
+        stage.ec2.describe_instance_types(InstanceTypes=["g6.xlarge", "p5.48xlarge"])
+
+
 def test_instance_status_lists_the_running(stage: Stage, instance_id: str) -> None:
     def statuses(**extra: Any) -> list[dict[str, Any]]:
         return list(stage.ec2.describe_instance_status(InstanceIds=[instance_id], **extra)["InstanceStatuses"])
