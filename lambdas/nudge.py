@@ -9,6 +9,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from avskrift.jobs.pass_report import brief
 from lambdas.clients import client
 from lambdas.environment import Environment
 
@@ -26,5 +27,7 @@ def nudge_capacity(job_ids: Sequence[str], logger: Logger) -> None:
             InvocationType="Event",
             Payload=json.dumps({"source": "nudge", "job_ids": list(job_ids)}),
         )
-    except Exception:
-        logger.warning("capacity could not be nudged; its schedule will see the job", exc_info=True)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the nudge, the job is registered
+        logger.warning(
+            "capacity could not be nudged; its schedule will see the jobs", job_ids=list(job_ids), fault=brief(error)
+        )

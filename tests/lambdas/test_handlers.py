@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from types import ModuleType
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,77 +14,8 @@ from avskrift.jobs.lease import Lease
 from avskrift.jobs.model import Job, JobError, JobStatus
 from avskrift.jobs.outbox import PENDING_KEY, outbox_entry_for
 from avskrift.jobs.table import failed_job
-
-HANDLERS = ("register", "capacity", "deliver")
-
-
-@dataclass
-class Context:
-    """What Lambda hands to a handler."""
-
-    function_name: str = "test"
-    memory_limit_in_mb: int = 256
-    invoked_function_arn: str = "arn:aws:lambda:eu-north-1:123456789012:function:test"
-    aws_request_id: str = "request-1"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 30_000
-
-
-@pytest.fixture
-def functions(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    secret = deployment.client("secretsmanager").create_secret(
-        Name="webhooks", SecretString=json.dumps({"current": "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
-    )
-    ec2 = deployment.client("ec2")
-    template = ec2.create_launch_template(
-        LaunchTemplateName="t", LaunchTemplateData={"ImageId": "ami-0123456789abcdef0"}
-    )
-    deployment.client("ssm").put_parameter(Name="/ami", Value="ami-0123456789abcdef0", Type="String")
-    values = {
-        "DEPLOYMENT": "test",
-        "TABLE": "jobs",
-        "JOBS_QUEUE_URL": deployment.jobs_queue_url,
-        "OUTBOX_QUEUE_URL": deployment.outbox_queue_url,
-        "CAPACITY_FUNCTION": "absent",
-        "SECRET_ID": secret["ARN"],
-        "LAUNCH_TEMPLATE_ID": template["LaunchTemplate"]["LaunchTemplateId"],
-        "SUBNET_IDS": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
-        "SUBNET_ZONES": "eu-north-1a",
-        "INSTANCE_TYPES": "g4dn.xlarge",
-        "AMI_PARAMETER": "/ami",
-        "MAX_INSTANCES": "5",
-        "TARGET_DRAIN_S": "600",
-        "LEASE_S": "90",
-        "NO_CAPACITY_AFTER_S": "7200",
-        "MAX_FAILURES": "3",
-        "MAX_USD_PER_DAY": "50",
-        "MAX_LIFE_S": "21600",
-        "IDLE_LIMIT_S": "1200",
-        "MAX_SIZE_BYTES": "1000000",
-        "JOB_TTL_DAYS": "90",
-        "CALLBACK_URL": "http://127.0.0.1:9/nobody",
-        "INSECURE_CALLBACKS": "1",
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(f"AVSKRIFT_{name}", value)
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
-    modules = {name: importlib.import_module(f"lambdas.{name}") for name in HANDLERS}
-    yield modules
-    for module in modules.values():  # warm state belongs to this deployment
-        for member in vars(module).values():
-            if hasattr(member, "cache_clear"):
-                member.cache_clear()
-
-
-def record(body: str, number: int = 0) -> dict[str, Any]:
-    return {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs"}
-
-
-def upload_record(deployment: Any, key: str, number: int = 0) -> dict[str, Any]:
-    upload = deployment.put(key)
-    item = {"key": upload.key, "size": upload.size_bytes, "version-id": upload.version_id}
-    return record(json.dumps({"detail": {"bucket": {"name": upload.bucket}, "object": item}}), number)
+from tests.lambdas.conftest import HANDLERS
+from tests.lambdas.invoking import Context, record, upload_record
 
 
 def test_one_malformed_message_never_holds_up_the_others(deployment: Any, functions: Any) -> None:

@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 
 from infra.idle_cost import IDLE_PASSES, IdlePass
-from tests.lambdas.test_handlers import Context, functions
-from tests.lambdas.test_reconcile_handler import function, nudges
-
-__all__ = ["function", "functions", "nudges"]  # fixtures
+from tests.lambdas.invoking import Context
 
 UNITS = {"GetItem": 1.0, "Query": 0.5}
 """Read units of a request that finds nothing, or an item under 4 KB: GetItem is consistent, Query not."""

@@ -11,19 +11,7 @@ import pytest
 
 from avskrift.jobs.observation import Nudge
 from avskrift.jobs.pass_report import Report
-
-
-@dataclass
-class Context:
-    """What Lambda hands to a handler."""
-
-    aws_request_id: str
-    function_name: str = "test"
-    memory_limit_in_mb: int = 256
-    invoked_function_arn: str = "arn:aws:lambda:eu-north-1:123456789012:function:test"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 30_000
+from tests.lambdas.invoking import Context
 
 
 @dataclass
@@ -40,7 +28,7 @@ class Passes:
         return Report()
 
     def invoke(self, event: dict[str, Any], request_id: str) -> dict[str, int]:
-        return self.handler(event, Context(request_id))
+        return self.handler(event, Context(aws_request_id=request_id))
 
 
 @pytest.fixture

@@ -2,74 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.lambdas.invoking import Context, metrics_in
+
 SECRET_NAME = "intervju med källan"
-
-
-@dataclass
-class Context:
-    """What Lambda hands to a handler."""
-
-    function_name: str = "reconcile"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-north-1:123456789012:function:reconcile"
-    aws_request_id: str = "request-1"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
-
-
-@pytest.fixture
-def function(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module, with a clock an hour ahead of the uploads."""
-    values = {
-        "DEPLOYMENT": "test",
-        "TABLE": "jobs",
-        "BUCKET": deployment.bucket,
-        "JOBS_QUEUE_URL": deployment.jobs_queue_url,
-        "OUTBOX_QUEUE_URL": deployment.outbox_queue_url,
-        "CAPACITY_FUNCTION": "capacity",
-        "MAX_SIZE_BYTES": "1000000",
-        "JOB_TTL_DAYS": "90",
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(f"AVSKRIFT_{name}", value)
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "reconcile")
-    module = importlib.import_module("lambdas.reconcile")
-    hour_ahead = time.time() + 3_600
-    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: hour_ahead))
-    yield module
-    module._reconciler.cache_clear()
-
-
-@pytest.fixture
-def nudges(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What λ capacity is told."""
-    told: list[dict[str, Any]] = []
-
-    class Functions:
-        def invoke(self, FunctionName: str, InvocationType: str, Payload: str) -> None:
-            assert (FunctionName, InvocationType) == ("capacity", "Event")
-            told.append(json.loads(Payload))
-
-    monkeypatch.setattr("lambdas.nudge._lambda_client", Functions)
-    return told
-
-
-def metrics_in(printed: str) -> dict[str, float]:
-    """The values of the metrics that were printed in CloudWatch's embedded format."""
-    lines = [json.loads(line) for line in printed.splitlines() if '"_aws"' in line]
-    names = [metric["Name"] for line in lines for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
-    return {name: line[name][0] for line in lines for name in names}
 
 
 def test_a_lost_upload_is_registered_and_capacity_told(
