@@ -47,6 +47,18 @@ def test_unknown_job_is_one_sentence(chain: Any) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_the_doctor_finds_the_local_cloud_well_and_says_what_it_can_not_ask(chain: Any) -> None:
+    done = avskrift(chain, "doctor", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["ok"]) == (0, True), done.stdout
+    levels = {check["name"]: check["level"] for check in told["checks"]}
+    assert {levels[name] for name in ("stack", "image", "callback", "bucket", "λ capacity", "webhook secret")} == {
+        "green"
+    }
+    (quotas,) = [check for check in told["checks"] if check["name"] == "quotas"]
+    assert "the local cloud does not answer" in quotas["detail"]
+
+
 @pytest.mark.slow
 def test_demo_prints_one_object_and_leaves_nothing_running(tmp_path: Path) -> None:
     command = [CHECKOUT / "scripts" / "demo", "--json", "--cloud-dir", tmp_path / "cloud", "--output-dir", tmp_path]
