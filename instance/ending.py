@@ -49,7 +49,8 @@ class Ending:
     def finish(self, ended: Job, extra: dict[str, Any]) -> None:
         """The transaction, then the record, the webhook's first attempt, the message. Raises ``StaleAttempt``."""
         outbox = insist(f"job {ended.job_id}: finish", lambda: self._write_end(ended), self._patience())
-        log.info("job %s: %s", ended.job_id, ended.status.value)
+        fields = {"status": ended.status.value, "error": ended.error.code if ended.error else None}
+        log.info("job %s: %s", ended.job_id, ended.status.value, extra=fields)
         self._services.measure(of_end(ended), ended)
         self._write_record(ended, extra)
         if outbox:
@@ -122,10 +123,18 @@ class Ending:
     def _deliver(self, outbox_id: str, ended: Job) -> None:
         try:
             entry = self._services.outbox.deliver(outbox_id)
-            self._services.measure(of_attempt(entry) if entry else {}, ended)
+            self._tell(entry, ended)
         except Exception as error:  # noqa: BLE001
             # The job has ended; λ capacity finds the entry that nobody holds and has it delivered.
             log.error("webhook %s: the first attempt failed: %s", outbox_id, brief(error))
+
+    def _tell(self, entry: OutboxEntry | None, ended: Job) -> None:
+        """As λ deliver tells of its attempts."""
+        if entry is None or not entry.attempts:
+            return
+        self._services.measure(of_attempt(entry), ended)
+        fields = {"outbox_id": entry.outbox_id, "state": entry.status, "http_status": entry.attempts[-1].get("status")}
+        log.info("job %s: attempt at its webhook", ended.job_id, extra=fields)
 
     def _return_message(self, after_s: float) -> None:
         """One that is lost is sent again by λ capacity, when it finds that there are fewer of them than queued rows."""

@@ -278,6 +278,7 @@ class Attempt:
 
     def _mark(self, phase: str) -> None:
         self._phases[phase] = self._now()
+        log.info("job %s: %s", self._claim.job.job_id, phase)
 
     def _now(self) -> float:
         return round(self._services.clock(), 3)

@@ -117,6 +117,15 @@ def test_numbers_are_of_the_catalog_with_the_deployment_as_their_only_dimension(
     assert (told["JobsCompleted"], told["Audio"]) == (1.0, 2.0)
 
 
+def test_life_of_a_job_can_be_followed(stage: Stage, shelf: Shelf, job: Job) -> None:
+    live(stage, shelf, None)
+    words = [line["message"].removeprefix(f"job {job.job_id}: ") for line in shelf.words if "job_id" in line]
+    story = ["attempt 1", "downloaded", "model_ready", "transcribed", "stored", "completed", "attempt at its webhook"]
+    assert [word for word in words if word in story] == story
+    fields = {name: line[name] for line in shelf.words for name in ("status", "state", "http_status") if name in line}
+    assert fields == {"status": "completed", "state": "pending", "http_status": 0}
+
+
 def test_idle_agent_emits_no_number(stage: Stage, shelf: Shelf) -> None:
     live(stage, shelf)
     assert shelf.numbers == []
