@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ BY_MAIL = {"monthly_budget_usd": 40, "alarm_email": "ops@example.org"}
 BY_TOPIC = {"monthly_budget_usd": 40, "alarm_topic_arn": TOPIC_ARN}
 
 
+@functools.cache
 def stacks(**settings: object) -> dict[str, Template]:
     """Every stack of the app by its name."""
     app = build_app({**WITHOUT_BUNDLING, **settings})
@@ -35,15 +37,15 @@ def test_without_a_budget_there_is_no_second_stack_and_never_in_the_local_cloud(
 
 
 def test_a_budget_of_the_month_is_in_a_stack_of_its_own() -> None:
-    made = stacks(**BY_MAIL, name="press")
+    made = stacks(**BY_MAIL)
 
-    assert set(made) == {"press", "press-account"}
-    made["press"].resource_count_is("AWS::Budgets::Budget", 0)
-    made["press-account"].has_resource_properties(
+    assert set(made) == {"avskrift", "avskrift-account"}
+    made["avskrift"].resource_count_is("AWS::Budgets::Budget", 0)
+    made["avskrift-account"].has_resource_properties(
         "AWS::Budgets::Budget",
         {
             "Budget": {
-                "BudgetName": "press-monthly",
+                "BudgetName": "avskrift-monthly",
                 "BudgetType": "COST",
                 "TimeUnit": "MONTHLY",
                 "BudgetLimit": {"Amount": 40, "Unit": "USD"},
