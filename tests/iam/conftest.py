@@ -17,6 +17,7 @@ from avskrift.local.aws import ACCOUNT_ID, REGION
 from avskrift.local.cloud import Cloud, CloudSettings
 from avskrift.local.iam.checks import Call, checks_of
 from avskrift.local.iam.model import Check, is_allowed
+from tests.iam.key_checks import key_checks
 from tests.iam.template import PARTS, Template
 
 #: The secret that no deployment owns, and so on: names of somebody else's things in the same account.
@@ -54,9 +55,17 @@ class Judge:
 
     def __init__(self, template: Template) -> None:
         self._template = template
+        keys = [name for name, one in template.resources.items() if one["Type"] == "AWS::KMS::Key"]
+        self._key = template.resolve({"Fn::GetAtt": [keys[0], "Arn"]}) if keys else ""
         self._roles = template.roles()
         self._policies = {part: template.policies(name) for part, name in self._roles.items()}
         self.names = self._name()
+
+    def without_key(self) -> Judge:
+        """One whose roles have lost what they may do with the key."""
+        other = copy.copy(self)
+        other._policies = {part: _without_key(policies) for part, policies in self._policies.items()}
+        return other
 
     def with_statement(self, statement: Mapping[str, Any]) -> Judge:
         """One whose roles all have a statement more."""
@@ -67,6 +76,8 @@ class Judge:
 
     def allows(self, role: str, call: Call) -> bool:
         checks = checks_of(call, self._read_template)
+        if self._key:
+            checks += [asked for check in checks for asked in key_checks(check, self._key)]
         return all(is_allowed(check, self._policies[role], role) for check in checks)
 
     def may_terminate(self, role: str, tags: Mapping[str, str]) -> bool:
@@ -112,6 +123,13 @@ class Judge:
         data = self._template.resources[self.names.template]["Properties"]["LaunchTemplateData"]
         resolved: dict[str, Any] = self._template.resolve(data)
         return {**resolved, "IamInstanceProfile": {"RoleArn": self.names.roles["agent"]}}
+
+
+def _without_key(policies: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [
+        {**policy, "Statement": [one for one in policy["Statement"] if "kms:" not in str(one["Action"])]}
+        for policy in policies
+    ]
 
 
 class Court:
@@ -192,6 +210,12 @@ def policy_template() -> Template:
 @pytest.fixture(scope="session")
 def judge(policy_template: Template) -> Judge:
     return Judge(policy_template)
+
+
+@pytest.fixture(scope="session")
+def key_judge() -> Judge:
+    """The same where everything is under a key of the deployment's own."""
+    return Judge(Template.from_app(customer_key="true"))
 
 
 @pytest.fixture(scope="session")

@@ -22,15 +22,15 @@ class Template:
 
     @classmethod
     @cache
-    def from_app(cls) -> Template:
-        """With nothing but defaults."""
+    def from_app(cls, **settings: object) -> Template:
+        """With these settings, and defaults else."""
         prefer_node_beside_python()
         os.environ["CDK_VALIDATION"] = "false"
         from aws_cdk.assertions import Template as Synthesized
 
         from infra.app import build_app
 
-        app = build_app({"aws:cdk:bundling-stacks": []})
+        app = build_app({"aws:cdk:bundling-stacks": [], **settings})
         return cls(Synthesized.from_stack(app.node.find_child("avskrift")).to_json()["Resources"])
 
     def resolve(self, value: Any) -> Any:
@@ -49,7 +49,12 @@ class Template:
         return {key: self.resolve(one) for key, one in value.items()}
 
     def _reference(self, name: str) -> str:
-        pseudo = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT_ID, "AWS::Partition": "aws"}
+        pseudo = {
+            "AWS::Region": REGION,
+            "AWS::AccountId": ACCOUNT_ID,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+        }
         if name in pseudo:
             return pseudo[name]
         given = self.resolve(self.resources[name].get("Properties", {}).get("LogGroupName"))
@@ -66,6 +71,7 @@ class Template:
             "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{name}",
             "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}",
             "AWS::Lambda::Function": f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}",
+            "AWS::KMS::Key": f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{name}",
             "AWS::IAM::Role": f"arn:aws:iam::{ACCOUNT_ID}:role/{name}",
             "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{self._reference(name)}:*",
             "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{name}-AbCdEf",

@@ -343,6 +343,20 @@ def test_policies_of_the_template_decide_as_the_table_says(judge: Any) -> None:
     assert not wrong
 
 
+def test_under_a_key_of_its_own_each_part_may_do_the_same(key_judge: Any) -> None:
+    wrong = [str(row) for row in ROWS if key_judge.allows(row.role, row.call(key_judge.names)) is not row.allowed]
+    assert not wrong
+
+
+def test_without_the_key_no_part_reads_or_writes_anything(key_judge: Any) -> None:
+    keyless = key_judge.without_key()
+    keys = {row for row in ROWS if row.allowed and not keyless.allows(row.role, row.call(keyless.names))}
+    told = {str(row) for row in keys}
+    assert {row.role for row in keys} == {"agent", "register", "reconcile", "capacity", "deliver"}
+    assert {"agent may read a recording", "capacity may launch a fleet that carries our tag"} <= told
+    assert {"deliver may read the signing secret", "register may put a job in the queue"} <= told
+
+
 @pytest.mark.parametrize(
     ("policy", "found"),
     [
