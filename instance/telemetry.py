@@ -46,6 +46,8 @@ class OwnWords(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] not in OWN_LOGGERS:
             record.msg, record.args = "%s logged a line, which is left out", (record.name,)
+            for name in record.__dict__.keys() - logging.makeLogRecord({}).__dict__.keys():
+                delattr(record, name)  # what was given as extra, which a line in JSON shows too
         record.exc_info = record.exc_text = record.stack_info = None
         return True
 
