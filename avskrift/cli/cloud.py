@@ -30,17 +30,27 @@ _LINES = 20
 def up(
     callback_url: str = typer.Option("", help="Where webhooks go, for jobs that name no address."),
     context: list[str] = _Context,
+    enforcing: bool = typer.Option(
+        False, "--enforcing", help="Check every signature and policy as AWS does, over TLS."
+    ),
     tied: bool = typer.Option(False, "--tied", help="End when the calling process ends."),
 ) -> None:
     """Start the local cloud and deploy the stack into it.
 
-    Example: [bold]avskrift cloud up --callback-url http://127.0.0.1:9000/hook -c linger_s=30[/bold]
+    Examples:
+
+    [bold]avskrift cloud up --callback-url http://127.0.0.1:9000/hook -c linger_s=30[/bold]
+
+    [bold]avskrift cloud up --enforcing[/bold]: as in AWS, each part may do what its role may
     """
     from avskrift.local.cloud import Cloud, CloudSettings, StepFailed
     from avskrift.local.settings import parse_context
 
     settings = CloudSettings(
-        callback_url=callback_url, context=parse_context(context), tied_to=os.getppid() if tied else None
+        callback_url=callback_url,
+        context=parse_context(context),
+        enforcing=enforcing,
+        tied_to=os.getppid() if tied else None,
     )
     try:
         cloud = Cloud.up(settings, on_step=_show_step)
