@@ -71,6 +71,7 @@ def test_somebody_is_told_before_and_when_it_is_spent_and_when_it_will_be(
     assert all(each["Subscribers"] == [subscriber] for each in notices)
 
 
+@pytest.mark.slow
 def test_the_second_stack_is_as_aws_describes_it_where_budgets_are_known_and_needs_no_bootstrap() -> None:
     template = stacks(**BY_MAIL)["avskrift-account"].to_json()
 
