@@ -26,10 +26,10 @@ from avskrift.jobs.gauges import gauges, is_barren, remembered, worth_telling
 from avskrift.jobs.growth import after_answer, audit_line, second_try
 from avskrift.jobs.instance_prices import note_prices
 from avskrift.jobs.messages import send_job, send_outbox
-from avskrift.jobs.model import JOB_PK, Job, JobError, MalformedRow
+from avskrift.jobs.model import Job, JobError, MalformedRow
 from avskrift.jobs.observation import Nudge, Observation, Observer
 from avskrift.jobs.outbox import outbox_entry_for
-from avskrift.jobs.pass_report import Note, Report, action_fields, brief
+from avskrift.jobs.pass_report import Note, Report, action_fields, brief, row_fields
 from avskrift.jobs.policy import decide, unasked
 from avskrift.jobs.salvage import end_malformed, has_ended, is_job
 from avskrift.jobs.table import MAX_LAUNCHES, JobTable, StaleAttempt, failed_job
@@ -96,8 +96,7 @@ class _Pass:
         unanswered = self.fleet.unanswered(self.now)
         self.observed = replace(observation.observed, in_doubt=sum(record["wanted"] for record in unanswered))
         for values in observation.odd[:MAX_MENDED]:
-            about = {"job_id": str(values["pk"]).removeprefix(JOB_PK)} if is_job(values) else {"row": values["pk"]}
-            self._guard({"action": "mend", **about}, self._mend, values)
+            self._guard({"action": "mend", **row_fields(str(values["pk"]))}, self._mend, values)
         decision = decide(self.observed, self.memory, limits)
         # Before anything is done: a pass that an AWS in trouble holds up until its function ends has seen what it saw.
         self._remember(replace(decision.memory, deliveries=self.memory.deliveries))

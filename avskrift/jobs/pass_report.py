@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from avskrift.jobs.fleet_model import Action, Fail, Launch, LaunchAnswer, Redeliver, Requeue, Resend, Terminate
 from avskrift.jobs.metrics import Metric
+from avskrift.jobs.model import JOB_PK
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ def action_fields(action: Action) -> dict[str, Any]:
             return {"action": "redeliver", "outbox_id": outbox_id}
         case Terminate(instance_id):
             return {"action": "terminate", "instance_id": instance_id}
+
+
+def row_fields(pk: str) -> dict[str, str]:
+    """A row of the table as a log line's field: ``job_id`` where it is a job's."""
+    return {"job_id": pk.removeprefix(JOB_PK)} if pk.startswith(JOB_PK) else {"row": pk}
 
 
 def brief(error: BaseException) -> str:
