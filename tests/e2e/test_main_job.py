@@ -46,6 +46,28 @@ def test_upload_brings_a_signed_webhook_and_the_instance_ends(
     phases = sorted(job.phases, key=lambda name: job.phases[name])
     assert phases.index("queued") < phases.index("claimed") < phases.index("transcribed") < phases.index("stored")
     chain.await_empty()
+    check_bill(chain, job_id)
+    check_log(chain, job_id)
+
+
+def check_bill(chain: Any, job_id: str) -> None:
+    """It was the only job of its instance: it pays its whole life, at the price that capacity was told at launch."""
+    cost = chain.client.job(job_id).cost
+    assert cost["price_from"] == "spot price at launch"
+    assert 0.1 < cost["usd_per_hour"] < 0.4
+    assert cost["boot_s"] > 0
+    assert cost["linger_s"] > 0
+    assert cost["billed_s"] >= 60
+    assert cost["billed_s"] == pytest.approx(cost["work_s"] + cost["boot_s"] + cost["linger_s"], abs=0.01)
+
+
+def check_log(chain: Any, job_id: str) -> None:
+    """The agent told CloudWatch what it did with the job, in words and in numbers."""
+    events = chain.cloud.client("logs").filter_log_events(logGroupName=chain.cloud.outputs["AgentLogGroup"])["events"]
+    lines = [line for line in (json.loads(event["message"]) for event in events) if line.get("job_id") == job_id]
+    assert {"completed"} <= {line.get("status") for line in lines}
+    numbers = {name for line in lines if "_aws" in line for name in line}
+    assert {"JobsCompleted", "JobCost", "Audio", "WebhookAttempts", "Boot"} <= numbers
 
 
 @pytest.mark.parametrize("pattern", HOSTILE_KEYS)
