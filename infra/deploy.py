@@ -11,15 +11,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from avskrift.cli.doctor import print_checks
 from avskrift.doctor.account import BOOTSTRAP_PARAMETER, MIN_BOOTSTRAP, SPOT_ROLES
 from avskrift.doctor.check import Level
 from avskrift.doctor.examination import examine, examine_plan
 from avskrift.doctor.image import NO_IMAGE
+from avskrift.doctor.stack import find_stack
 from avskrift.doctor.subject import Settings
 from avskrift.errors import ConfigurationError
 from infra.checkout import CHECKOUT, add_context, config_of
-from infra.operator import Target, cdk, confirm, reach_account, run, say
+from infra.operator import Target, cdk, confirm, reach_account, run, say, show
 
 STATE = CHECKOUT / ".avskrift"
 ASSEMBLY = STATE / "cdk.out"
@@ -72,7 +72,7 @@ def deploy(target: Target, wishes: Wishes) -> None:
     """Check, show, ask, deploy, look. Raises :class:`ConfigurationError`."""
     settings = Settings.of(target.config)
     say(f"The account, for {target.config.name} in {target.config.region}:")
-    _stop_if_red([check.level for check in print_checks(examine_plan(target.session, settings))], wishes.anyway)
+    _stop_if_red([check.level for check in show(examine_plan(target.session, settings))], wishes.anyway)
     synthesize(target)
     cdk(target, "diff", "--app", str(ASSEMBLY), "--method", "template")
     confirm(f"Deploy {target.config.name} into account {target.account}, {target.config.region}?", wishes.sure)
@@ -81,10 +81,11 @@ def deploy(target: Target, wishes: Wishes) -> None:
     ensure_bootstrap(target)
     outputs = _deploy_assembly(target, wishes.repair)
     say("\nThe deployment:")
-    levels = [check.level for check in print_checks(examine(target.session, settings))]
+    levels = [check.level for check in show(examine(target.session, settings))]
     secret, bucket = outputs["SecretId"], outputs["BucketName"]
     remove = settings.script("destroy")
     say(NEXT_STEPS.format(bucket=bucket, secret=secret, region=settings.region, name=settings.name, remove=remove))
+    _name_unwanted_stack(target)
     if Level.RED in levels:
         say("It does not work before the red lines above are mended.")
 
@@ -143,6 +144,14 @@ def _deploy_assembly(target: Target, repair: bool) -> dict[str, str]:
     cdk(target, "deploy", *arguments, "--outputs-file", str(OUTPUTS_FILE))
     outputs: dict[str, str] = json.loads(OUTPUTS_FILE.read_text(encoding="utf-8"))[target.config.name]
     return outputs
+
+
+def _name_unwanted_stack(target: Target) -> None:
+    """The budget's stack of an earlier deployment is in no assembly any more, so the CDK leaves it as it is."""
+    *_, budget = target.stacks
+    if not target.config.monthly_budget_usd and find_stack(budget.session, budget.name)[0]:
+        delete = f"aws cloudformation delete-stack --stack-name {budget.name} --region {budget.region}"
+        say(f"Its budget is no longer wanted, but still there: {delete}")
 
 
 def _stop_if_red(levels: Sequence[Level], anyway: bool) -> None:

@@ -14,7 +14,7 @@ from avskrift.doctor.stack import find_stack
 from avskrift.errors import ConfigurationError
 from infra.checkout import add_context, config_of
 from infra.leftovers import images_of, live_instances, snapshots_of
-from infra.operator import Target, confirm, reach_account, run, say
+from infra.operator import Stack, Target, confirm, reach_account, run, say
 
 HELP = """\
 Removes the deployment that cdk.json or -c name=... names: its queues, functions, network, alarms, roles and secret.
@@ -70,18 +70,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def destroy(target: Target, sure: bool) -> None:
     """Remove what CloudFormation made. Raises :class:`ConfigurationError` while something is in its way."""
-    there = [name for name in target.stacks if find_stack(target.session, name)[0]]
-    if target.config.name not in there:
+    there = [one for one in target.stacks if find_stack(one.session, one.name)[0]]
+    if target.config.name not in [one.name for one in there]:
         raise ConfigurationError(f"There is no deployment {target.config.name} in {target.config.region}.")
     _refuse_running(target)
     kept = kept_resources(target, target.config.name)
     _refuse_full_bucket(target, kept)
-    for one in kept:
-        say(f"Stays: {one.name}")
+    for resource in kept:
+        say(f"Stays: {resource.name}")
     confirm(f"Remove {target.config.name} from account {target.account}, {target.config.region}?", sure)
-    for name in reversed(there):
-        delete_stack(target, name)
-    say(f"Removed {' and '.join(there)}.")
+    for one in reversed(there):
+        delete_stack(one)
+    say(f"Removed {' and '.join(one.name for one in there)}.")
     for line in what_stays(target, kept):
         say(line)
 
@@ -105,9 +105,9 @@ def kept_resources(target: Target, stack: str) -> list[Kept]:
     ]
 
 
-def delete_stack(target: Target, name: str) -> None:
+def delete_stack(stack: Stack) -> None:
     """Delete and wait. Raises :class:`ConfigurationError` with what CloudFormation says if it can't."""
-    cloudformation = target.session.client("cloudformation")
+    cloudformation, name = stack.session.client("cloudformation"), stack.name
     say(f"Removing {name} …")
     cloudformation.update_termination_protection(EnableTerminationProtection=False, StackName=name)
     cloudformation.delete_stack(StackName=name)
@@ -115,7 +115,7 @@ def delete_stack(target: Target, name: str) -> None:
         waiter = cloudformation.get_waiter("stack_delete_complete")
         waiter.wait(StackName=name, WaiterConfig={"Delay": _POLL_S, "MaxAttempts": _POLLS})
     except WaiterError as error:
-        raise ConfigurationError(f"{name} could not be removed. {_why(target, name)}") from error
+        raise ConfigurationError(f"{name} could not be removed. {_why(stack)}") from error
 
 
 def what_stays(target: Target, kept: Sequence[Kept]) -> list[str]:
@@ -170,8 +170,8 @@ def _refuse_full_bucket(target: Target, kept: Sequence[Kept]) -> None:
         )
 
 
-def _why(target: Target, name: str) -> str:
-    events = target.session.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+def _why(stack: Stack) -> str:
+    events = stack.session.client("cloudformation").describe_stack_events(StackName=stack.name)["StackEvents"]
     reasons = [
         f"{one.get('LogicalResourceId', '')}: {one.get('ResourceStatusReason', '')}"
         for one in events

@@ -5,17 +5,31 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from rich.console import Console
 
-from avskrift.cli.doctor import session_for
+from avskrift.doctor.check import Check
+from avskrift.doctor.report import print_checks, session_for
 from avskrift.errors import AvskriftError, ConfigurationError
 from infra.checkout import CHECKOUT
 from infra.config import Config
+
+#: Where ``infra.account`` puts what belongs to billing.
+BILLING_REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack by its name, with a session for its region."""
+
+    name: str
+    region: str
+    session: boto3.Session
 
 
 @dataclass(frozen=True)
@@ -29,9 +43,10 @@ class Target:
     """Settings given on the command line, passed on to the CDK."""
 
     @property
-    def stacks(self) -> tuple[str, str]:
-        """The deployment's stack, and the one for what an account has once (a budget), which may not be there."""
-        return self.config.name, f"{self.config.name}-account"
+    def stacks(self) -> tuple[Stack, Stack]:
+        """The deployment's stack, and that of its budget, which may not be there."""
+        name, region = self.config.name, self.config.region
+        return Stack(name, region, self.session), Stack(f"{name}-account", BILLING_REGION, session_for(BILLING_REGION))
 
 
 def run(command: Callable[[], None]) -> None:
@@ -93,6 +108,11 @@ def confirm(question: str, sure: bool) -> None:
         raise ConfigurationError("Nobody is there to ask: repeat the command with --yes.")
     if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise ConfigurationError("Nothing was changed.")
+
+
+def show(checks: Iterable[Check]) -> list[Check]:
+    """Print the doctor's lines as they come; gives them back."""
+    return print_checks(checks, Console(highlight=False, soft_wrap=True, markup=False, emoji=False))
 
 
 def say(text: str) -> None:

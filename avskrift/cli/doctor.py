@@ -14,14 +14,12 @@ from avskrift.errors import ConfigurationError
 from avskrift.local.settings import CHECKOUT, DEFAULT_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from boto3.session import Session
 
     from avskrift.doctor.check import Check
     from avskrift.doctor.subject import Settings
-
-MARKS = {"green": "✓", "yellow": "!", "red": "✗"}
 
 
 def register(app: typer.Typer) -> None:
@@ -62,24 +60,14 @@ def doctor(
         avskrift doctor --deployment press --json
     """
     from avskrift.doctor.examination import examine
+    from avskrift.doctor.report import print_checks, session_for
 
     settings = _settings(deployment, dict(_pair(text) for text in context or []), local)
     session = _local_session(cloud_dir) if local else session_for(settings.region)
     checks = examine(session, settings)
-    done = _print_json(settings, list(checks)) if as_json else print_checks(checks)
+    done = _print_json(settings, list(checks)) if as_json else print_checks(checks, out)
     if not all(check.ok for check in done):
         raise typer.Exit(1)
-
-
-def print_checks(checks: Iterable[Check]) -> list[Check]:
-    """A line each, as soon as it is known, and below it what mends it; gives them back."""
-    done = []
-    for check in checks:
-        done.append(check)
-        out.print(f"{MARKS[check.level]} {check.name:18} {check.detail}", style=str(check.level))
-        if check.mend:
-            out.print(f"  {'':18} → {check.mend}")
-    return done
 
 
 def _print_json(settings: Settings, checks: list[Check]) -> list[Check]:
@@ -91,18 +79,6 @@ def _print_json(settings: Settings, checks: list[Check]) -> list[Check]:
     }
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     return checks
-
-
-def session_for(region: str) -> Session:
-    """The caller's credentials, with limits to how long an answer is waited for."""
-    import boto3
-    import botocore.session
-    from botocore.config import Config
-
-    core = botocore.session.Session()
-    retries = {"mode": "standard", "total_max_attempts": 3}
-    core.set_default_client_config(Config(connect_timeout=5, read_timeout=20, retries=retries))  # type: ignore[arg-type]
-    return boto3.Session(region_name=region, botocore_session=core)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import boto3
 from boto3.session import Session
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, SSOError
 
@@ -50,9 +51,13 @@ def _refused(error: ClientError, region: str) -> Check:
 
 
 def region(subject: Subject) -> Iterator[Check]:
-    """Other commands look where the shell says, not where ``cdk.json`` does."""
-    here, told = subject.settings.region, subject.session.region_name
-    yield green("region", f"{here}." if told == here else f"{here}, as cdk.json or -c says.")
+    """Where; other commands look where the shell says, not where ``cdk.json`` does."""
+    here, elsewhere = subject.settings.region, boto3.Session().region_name
+    if elsewhere == here or subject.settings.local:
+        yield green("region", f"{here}.")
+    else:
+        told = f"{here}; other commands look in {elsewhere}" if elsewhere else f"{here}; other commands know no region"
+        yield yellow("region", f"{told}.", f"export AWS_REGION={here} AWS_DEFAULT_REGION={here}")
 
 
 def spot_role(subject: Subject) -> Iterator[Check]:

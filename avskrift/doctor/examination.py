@@ -34,6 +34,7 @@ BEFORE = (
     Probe("zones", offers.zones),
     Probe("instance types", offers.instance_types),
     Probe("quotas", quotas.quotas),
+    Probe("quota VPCs", quotas.vpcs),
     Probe("spot role", account.spot_role),
     Probe("CDK bootstrap", account.bootstrap),
     Probe("bucket name", uploads.bucket_name),
@@ -46,8 +47,10 @@ AFTER = (
     Probe("upload rule", uploads.upload_rule),
     Probe("functions", functions.functions),
     Probe("webhook secret", secret.secret),
+    Probe("table", uploads.table),
     Probe("dead letters", uploads.dead_letters),
     Probe("alarms", stack.alarm_topic),
+    Probe("alarm", stack.alarms),
 )
 
 
@@ -59,7 +62,9 @@ def examine_plan(session: Session, settings: Settings) -> Iterator[Check]:
         subject = Subject(session, account_id, settings, is_plan=True)
         found = _Stack.find(subject)
         yield from found.faults
-        yield from _all(BEFORE, replace(subject, outputs=found.outputs, status=found.status))
+        yield from _all(
+            (Probe("stack", stack.readiness), *BEFORE), replace(subject, outputs=found.outputs, status=found.status)
+        )
 
 
 def examine(session: Session, planned: Settings) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 #: Operation → IAM action, for each call that the doctor makes.
 ACTIONS: Mapping[str, str] = {
+    "DescribeAlarms": "cloudwatch:DescribeAlarms",
     "DescribeAvailabilityZones": "ec2:DescribeAvailabilityZones",
     "DescribeImages": "ec2:DescribeImages",
     "DescribeInstanceTypeOfferings": "ec2:DescribeInstanceTypeOfferings",
@@ -20,6 +21,8 @@ ACTIONS: Mapping[str, str] = {
     "DescribeLaunchTemplateVersions": "ec2:DescribeLaunchTemplateVersions",
     "DescribeRule": "events:DescribeRule",
     "DescribeStacks": "cloudformation:DescribeStacks",
+    "DescribeTable": "dynamodb:DescribeTable",
+    "DescribeVpcs": "ec2:DescribeVpcs",
     "GetAWSDefaultServiceQuota": "servicequotas:GetAWSDefaultServiceQuota",
     "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
     "GetCallerIdentity": "sts:GetCallerIdentity",
@@ -32,6 +35,7 @@ ACTIONS: Mapping[str, str] = {
     "ListEventSourceMappings": "lambda:ListEventSourceMappings",
     "ListRoles": "iam:ListRoles",
     "ListRuleNamesByTarget": "events:ListRuleNamesByTarget",
+    "ListStackResources": "cloudformation:ListStackResources",
     "ListSubscriptionsByTopic": "sns:ListSubscriptionsByTopic",
 }
 _REFUSALS = frozenset(

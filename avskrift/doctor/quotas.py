@@ -25,6 +25,9 @@ class Family:
     """Market → the quota's code."""
 
 
+VPC_QUOTA = "L-F678F1CE"
+"""VPCs per Region: 5 unless more were asked for
+(https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html, read 2026-11)."""
 FAMILIES = (
     Family("G and VT", frozenset({"g", "gr", "vt"}), {"spot": "L-3819A6DF", "on-demand": "L-DB2E81BA"}),
     Family("P", frozenset({"p"}), {"spot": "L-7212CCBC", "on-demand": "L-417A185B"}),
@@ -42,6 +45,22 @@ def quotas(subject: Subject) -> Iterator[Check]:
     known = frozenset().union(*(family.letters for family in FAMILIES))
     if strange := sorted(kind for kind in vcpus if _letters(kind) not in known):
         yield yellow("quota", f"Not checked for {', '.join(strange)}: which quota counts them is not known here.")
+
+
+def vpcs(subject: Subject) -> Iterator[Check]:
+    """Whether there is room for the network that the first deployment makes."""
+    if subject.status:
+        return
+    pages = subject.session.client("ec2").get_paginator("describe_vpcs").paginate()
+    count = sum(len(page["Vpcs"]) for page in pages)
+    allowed = _allowed(subject, VPC_QUOTA, "vpc")
+    told = f"{count} of {allowed:g} in {subject.settings.region}"
+    if count < allowed:
+        yield green("quota VPCs", f"{told}: room for the deployment's.")
+    else:
+        more = f"service-quotas request-service-quota-increase --service-code vpc --quota-code {VPC_QUOTA}"
+        mend = subject.aws(f"{more} --desired-value {count + 1}")
+        yield red("quota VPCs", f"{told}: none is left for the deployment's.", mend)
 
 
 def _family(subject: Subject, family: Family, sizes: list[int]) -> Iterator[Check]:
@@ -65,13 +84,13 @@ def _family(subject: Subject, family: Family, sizes: list[int]) -> Iterator[Chec
             yield red(name, f"{said}, and one instance has {min(sizes)}: none can be launched.", mend)
 
 
-def _allowed(subject: Subject, code: str) -> float:
+def _allowed(subject: Subject, code: str, service: str = "ec2") -> float:
     """The account's own quota, or AWS' default where nobody ever asked for another."""
     client = subject.session.client("service-quotas")
     try:
-        return client.get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"]
+        return client.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
     except client.exceptions.NoSuchResourceException:
-        return client.get_aws_default_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"]
+        return client.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
 
 
 def _vcpus(subject: Subject) -> dict[str, int]:

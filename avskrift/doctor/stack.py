@@ -49,6 +49,37 @@ def stack(subject: Subject) -> Iterator[Check]:
         yield red("stack", f"{name} is in state {status}.", _reasons(subject))
 
 
+def readiness(subject: Subject) -> Iterator[Check]:
+    """Whether CloudFormation would take another update now."""
+    name, status = subject.settings.name, subject.status
+    if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+        wait = subject.aws(f"cloudformation describe-stacks --stack-name {name}")
+        yield red("stack", f"{name} is being changed ({status}): wait until that has ended.", wait)
+    elif status == "UPDATE_ROLLBACK_FAILED":
+        undo = subject.aws(f"cloudformation continue-update-rollback --stack-name {name}")
+        yield red("stack", f"The last update of {name} failed and could not be undone.", undo)
+    elif status in ("DELETE_FAILED", "ROLLBACK_FAILED"):
+        yield red("stack", f"{name} is half there ({status}).", subject.settings.script("destroy"))
+
+
+def alarms(subject: Subject) -> Iterator[Check]:
+    """Which alarms of the deployment are on, each with its paragraph of the runbook."""
+    name = subject.settings.name
+    found = subject.session.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
+    own = {
+        one["PhysicalResourceId"]
+        for page in found
+        for one in page["StackResourceSummaries"]
+        if one["ResourceType"] == "AWS::CloudWatch::Alarm" and "PhysicalResourceId" in one
+    }
+    pages = subject.session.client("cloudwatch").get_paginator("describe_alarms")
+    for page in pages.paginate(AlarmNamePrefix=f"{name}-", StateValue="ALARM"):
+        for alarm in page["MetricAlarms"]:
+            if alarm["AlarmName"] in own:
+                anchor = alarm["AlarmName"].removeprefix(f"{name}-")
+                yield yellow("alarm", f"{alarm['AlarmName']} is on.", f"see docs/operations.md#{anchor}")
+
+
 def _reasons(subject: Subject) -> str:
     return subject.aws(f"cloudformation describe-stack-events --stack-name {subject.settings.name}")
 

@@ -1,4 +1,4 @@
-"""The way of an upload: bucket, EventBridge rule, queue."""
+"""The way of an upload: bucket, EventBridge rule, queue, table."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def bucket(subject: Subject) -> Iterator[Check]:
     settings = """'{"EventBridgeConfiguration": {}}'"""
     command = f"s3api put-bucket-notification-configuration --bucket {bucket_name} --notification-configuration"
     yield red(name, f"{bucket_name} tells nobody of new objects.", subject.aws(f"{command} {settings}"))
+
+
+def table(subject: Subject) -> Iterator[Check]:
+    """That the rows of jobs can be read and written."""
+    name, dynamodb = subject.output("TableName"), subject.session.client("dynamodb")
+    try:
+        status = dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]
+    except dynamodb.exceptions.ResourceNotFoundException:
+        restore = f"dynamodb list-backups --table-name {name}"
+        yield red("table", f"{name} is gone, and with it what is known of jobs.", subject.aws(restore))
+        return
+    if status in ("ACTIVE", "UPDATING"):
+        yield green("table", f"{name} is there.")
+    else:
+        yield red("table", f"{name} is {status}.", subject.aws(f"dynamodb describe-table --table-name {name}"))
 
 
 def upload_rule(subject: Subject) -> Iterator[Check]:

@@ -23,7 +23,7 @@ def opened() -> Account:
 def account(opened: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """A deployment ``press`` that is well."""
     opened.answers, opened.asked = {**WELL}, []
-    monkeypatch.setattr("avskrift.cli.doctor.session_for", lambda _: opened.session)
+    monkeypatch.setattr("avskrift.doctor.report.session_for", lambda _: opened.session)
     reach_everybody(monkeypatch)
     monkeypatch.delenv("AVSKRIFT_DEPLOYMENT", raising=False)
     return opened

@@ -57,6 +57,7 @@ SETTINGS = Settings(
 
 OUTPUTS = {
     "BucketName": BUCKET,
+    "TableName": "press-jobs",
     "UploadsQueueUrl": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/uploads",
     **{
         f"{name}DlqUrl": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"
@@ -140,6 +141,12 @@ def quota(value: float) -> dict[str, Any]:
     return {"Quota": {"Value": value}}
 
 
+def resource(kind: str, physical_id: str) -> dict[str, Any]:
+    """One of the stack's, by its type and name."""
+    state = {"ResourceStatus": "CREATE_COMPLETE", "LastUpdatedTimestamp": "2026-11-21T12:00:00Z"}
+    return {"ResourceType": kind, "LogicalResourceId": "One", "PhysicalResourceId": physical_id, **state}
+
+
 WELL: Mapping[str, Answer] = {
     "GetCallerIdentity": {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/ada"},
     "DescribeStacks": stack(),
@@ -166,6 +173,10 @@ WELL: Mapping[str, Answer] = {
         ]
     },
     "HeadBucket": {},
+    "DescribeTable": {"Table": {"TableStatus": "ACTIVE"}},
+    "DescribeVpcs": {"Vpcs": [{"VpcId": "vpc-1"}]},
+    "DescribeAlarms": {"MetricAlarms": []},
+    "ListStackResources": {"StackResourceSummaries": [resource("AWS::CloudWatch::Alarm", "press-no-beat")]},
     "GetBucketNotificationConfiguration": {"EventBridgeConfiguration": {}},
     "GetQueueAttributes": queue(),
     "ListRuleNamesByTarget": lambda request: {"RuleNames": ["uploads" if "sqs" in request["TargetArn"] else "clock"]},
@@ -213,7 +224,9 @@ class Account:
 
 
 def reach_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Receivers answer, without a network."""
+    """Receivers answer, without a network; the shell is in the region."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, REGION)
     monkeypatch.setattr("avskrift.doctor.callback.connect", lambda *_: nullcontext())
     monkeypatch.setattr("avskrift.doctor.callback.shake_hands", lambda *_: None)
 

@@ -116,6 +116,18 @@ FAULTS = {
         {"HeadBucket": Refusal("404", "Not Found", HTTPStatus.NOT_FOUND)},
         ("bucket", Level.RED, "is gone", "scripts/deploy"),
     ),
+    "a table that is gone": (
+        {"DescribeTable": Refusal("ResourceNotFoundException")},
+        ("table", Level.RED, "is gone", "dynamodb list-backups --table-name press-jobs"),
+    ),
+    "a table that does not answer": (
+        {"DescribeTable": {"Table": {"TableStatus": "INACCESSIBLE_ENCRYPTION_CREDENTIALS"}}},
+        ("table", Level.RED, "INACCESSIBLE", "describe-table"),
+    ),
+    "an alarm that is on": (
+        {"DescribeAlarms": {"MetricAlarms": [{"AlarmName": "press-no-beat"}, {"AlarmName": "press-two-no-beat"}]}},
+        ("alarm", Level.YELLOW, "press-no-beat is on", "docs/operations.md#no-beat"),
+    ),
     "a disabled rule": (
         {"DescribeRule": changed(rule, State="DISABLED")},
         ("upload rule", Level.RED, "uploads is disabled", "events enable-rule --name uploads"),
@@ -274,6 +286,44 @@ def test_a_bucket_name_is_tried_before_it_is_deployed(account: Account, answer: 
     assert level == Level.GREEN or found.mend == "scripts/deploy -c name=press -c bucket_name=…"
 
 
+@pytest.mark.parametrize(
+    ("status", "mend"),
+    [
+        ("UPDATE_IN_PROGRESS", "describe-stacks"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name press"),
+        ("DELETE_FAILED", "scripts/destroy -c name=press"),
+    ],
+)
+def test_a_stack_that_takes_no_update_is_told_before_it_is_tried(account: Account, status: str, mend: str) -> None:
+    account.answers["DescribeStacks"] = stack(status)
+
+    found = by_name(account.examine_plan())["stack"]
+
+    assert found.level == Level.RED
+    assert mend in found.mend
+
+
+def test_a_network_needs_room_for_its_first_deployment_only(account: Account) -> None:
+    account.answers["DescribeVpcs"] = {"Vpcs": [{"VpcId": f"vpc-{number}"} for number in range(8)]}
+    assert "quota VPCs" not in by_name(account.examine_plan())
+
+    account.answers["DescribeStacks"] = NO_STACK
+    found = by_name(account.examine_plan())["quota VPCs"]
+
+    assert (found.level, found.detail) == (Level.RED, "8 of 8 in eu-north-1: none is left for the deployment's.")
+    assert "--service-code vpc --quota-code L-F678F1CE --desired-value 9" in found.mend
+
+
+def test_a_shell_in_another_region_is_warned(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+    found = by_name(account.examine())["region"]
+
+    assert (found.level, found.detail) == (Level.YELLOW, "eu-north-1; other commands look in us-east-1.")
+    assert found.mend == "export AWS_REGION=eu-north-1 AWS_DEFAULT_REGION=eu-north-1"
+
+
 def test_the_deployments_own_bucket_name_is_not_taken(account: Account) -> None:
     assert "bucket name" not in by_name(account.examine_plan(replace(SETTINGS, bucket_name="press-recordings")))
 
@@ -326,7 +376,9 @@ def test_another_account_than_configured_and_a_region_that_is_none_end_the_look(
     assert (line.name, line.level) == ("region", Level.RED)
 
 
-@pytest.mark.parametrize("operation", sorted(ACTIONS.keys() - {"GetCallerIdentity", "GetAWSDefaultServiceQuota"}))
+@pytest.mark.parametrize(
+    "operation", sorted(ACTIONS.keys() - {"GetCallerIdentity", "GetAWSDefaultServiceQuota", "DescribeVpcs"})
+)
 def test_a_call_that_may_not_be_made_names_the_permission(account: Account, operation: str) -> None:
     refusal = Refusal("AccessDenied", "Access Denied", HTTPStatus.FORBIDDEN)
     account.answers[operation] = refusal

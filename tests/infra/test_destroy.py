@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import infra.account
 from infra import destroy
 from tests.doctor.account import NO_STACK, Account, Refusal, open_account, stack
 
@@ -122,10 +123,16 @@ def test_what_stays_is_what_the_deployed_template_keeps(stacks: Stacks, capsys: 
     assert "press-recordings" not in capsys.readouterr().out
 
 
-def test_the_accounts_stack_goes_too_before_the_deployments_own(stacks: Stacks) -> None:
+def test_the_budgets_stack_goes_too_in_its_own_region_before_the_deployments_own(
+    stacks: Stacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    regions = []
+    monkeypatch.setattr("infra.operator.session_for", lambda region: regions.append(region) or stacks.account.session)
     stacks.there.add("press-account")
 
     run("--yes")
+
+    assert regions == ["eu-north-1", infra.account.REGION]
 
     assert [one["StackName"] for one in stacks.arguments("DeleteStack")] == ["press-account", "press"]
 

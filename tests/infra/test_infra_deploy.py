@@ -142,6 +142,18 @@ def test_repair_looks_at_the_resources_themselves(desk: Desk) -> None:
     assert "--revert-drift" in desk.commands[-1]
 
 
+def test_a_budget_that_is_no_longer_wanted_is_named_with_what_removes_it(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.account.answers.update({name: WELL[name] for name in ("ListRoles", "GetParameter", "DescribeStacks")})
+
+    deploy.main([*SETTINGS, "--yes"])
+    assert "aws cloudformation delete-stack --stack-name press-account --region us-east-1" in capsys.readouterr().out
+
+    deploy.main([*SETTINGS, "--yes", "-c", "monthly_budget_usd=50", "-c", "alarm_email=ada@example.org"])
+    assert "delete-stack" not in capsys.readouterr().out
+
+
 TAKEN = Refusal("403", "Forbidden", 403)
 
 

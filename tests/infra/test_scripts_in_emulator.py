@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from avskrift.cli.doctor import session_for
 from avskrift.doctor.check import Check, Level
 from avskrift.doctor.examination import examine
+from avskrift.doctor.report import session_for
 from avskrift.doctor.subject import Settings
 from avskrift.local.aws import client_environment, plain_environment
 from avskrift.local.ec2.catalog import IMAGE_ID
