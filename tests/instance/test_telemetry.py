@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
+from avskrift.asr.engine import Progress
 from avskrift.errors import NoAudioStream, WorkerCrashed
 from avskrift.jobs import metrics
 from avskrift.jobs.metrics import Metric
 from avskrift.jobs.model import Job
 from instance.log_context import about, carried
+from instance.preparation import Preparation
 from instance.shipping import Line
 from instance.telemetry import OwnWords, ShippingHandler, Telemetry, emf_line, log_fault
-from tests.instance.agent_stage import Stage
+from tests.instance.agent_stage import PATIENCE_S, Stage, Work
 
 CATALOG = {one.name: one for one in vars(metrics).values() if isinstance(one, Metric)} | {
     one.name: one for group in (metrics.PHASES, metrics.LAUNCH_FAULTS) for one in group.values()
@@ -124,6 +126,34 @@ def test_life_of_a_job_can_be_followed(stage: Stage, shelf: Shelf, job: Job) -> 
     assert [word for word in words if word in story] == story
     fields = {name: line[name] for line in shelf.words for name in ("status", "state", "http_status") if name in line}
     assert fields == {"status": "completed", "state": "pending", "http_status": 0}
+
+
+def test_line_about_the_next_job_is_not_taken_for_one_about_the_present(
+    stage: Stage, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next recording is fetched while the present one is at work."""
+    jobs = [stage.upload(f"uploads/{number}.mp3", str(number).encode()) for number in range(2)]
+    fetched = threading.Event()
+    monkeypatch.setattr(Preparation, "_fetch_ahead", _say_that_it_is_fetched(fetched))
+
+    def be_nearly_done(work: Work) -> None:
+        work.on_progress(Progress(2.0, 2.0))
+        assert fetched.wait(PATIENCE_S)
+
+    live(stage, shelf, be_nearly_done, None)
+    for job in jobs:
+        about_it = [line for line in shelf.words if job.job_id in line["message"]]
+        assert {line["job_id"] for line in about_it} == {job.job_id}
+    ahead = [line for line in shelf.words if line["message"].endswith("fetched ahead")]
+    assert len({line["job_id"] for line in ahead}) == 1
+
+
+def _say_that_it_is_fetched(fetched: threading.Event) -> Any:
+    def fetch_ahead(self: Preparation, job: Job, on_failure: Any) -> None:
+        logging.getLogger("instance.test").info("job %s: fetched ahead", job.job_id)
+        fetched.set()
+
+    return fetch_ahead
 
 
 def test_idle_agent_emits_no_number(stage: Stage, shelf: Shelf) -> None:

@@ -105,3 +105,31 @@ def test_index_follows_the_status(deployment: Any, queued_job: Job) -> None:
     table.claim(queued_job.job_id, "i-1", NOW)
     assert list(table.with_status(JobStatus.QUEUED)) == []
     assert [job.job_id for job in table.with_status(JobStatus.RUNNING)] == [queued_job.job_id]
+
+
+def test_cost_is_told_with_beats_and_stays_when_the_job_goes_back(deployment: Any, queued_job: Job) -> None:
+    table = deployment.table
+    table.create(queued_job)
+    claimed = table.claim(queued_job.job_id, "i-1", NOW)
+    table.beat(claimed, None, {}, {"usd": 0.25})
+    table.requeue(claimed, NOW, failed=True)
+    assert table.get(queued_job.job_id).cost == {"usd": 0.25}
+    again = table.claim(queued_job.job_id, "i-2", NOW)
+    assert again.cost == {"usd": 0.25}
+    table.requeue(again, NOW, cost={"usd": 0.5})
+    assert table.get(queued_job.job_id).cost == {"usd": 0.5}
+
+
+def test_cost_is_set_after_the_end_until_another_attempt_has_the_job(deployment: Any, queued_job: Job) -> None:
+    table = deployment.table
+    table.create(queued_job)
+    claimed = table.claim(queued_job.job_id, "i-1", NOW)
+    table.requeue(claimed, NOW, cost={"usd": 0.5})
+    table.set_cost(claimed.job_id, claimed.attempt, {"usd": 0.75})
+    assert table.get(queued_job.job_id).cost == {"usd": 0.75}
+    table.claim(queued_job.job_id, "i-2", NOW)
+    with pytest.raises(StaleAttempt):
+        table.set_cost(claimed.job_id, claimed.attempt, {"usd": 9.0})
+    with pytest.raises(StaleAttempt):
+        table.set_cost("nothing", 1, {"usd": 9.0})
+    assert table.get(queued_job.job_id).cost == {"usd": 0.75}
