@@ -79,7 +79,7 @@ class Checkpoint:
         try:
             bounded(limit_s, self.save)
         except TimeoutError as error:
-            log.warning("job %s: its checkpoint could not be saved: %s", self._job_id, error)
+            log.warning("job %s: its checkpoint could not be saved: %s", self._job_id, brief(error))
 
     def delete(self) -> None:
         """The job has ended: nobody will resume it. What stays behind after all expires with its prefix."""
