@@ -12,6 +12,7 @@ from infra.permissions import allow
 
 #: The tag that EC2 itself puts on instances of a launch template: it finds those that lost ours.
 TEMPLATE_TAG = "aws:ec2launchtemplate:id"
+LAUNCH_ACTIONS = ("ec2:CreateFleet", "ec2:RunInstances")
 #: What capacity looks at: the fleet, and what a spot instance costs when it is launched.
 DESCRIBE_ACTIONS = ("ec2:DescribeInstances", "ec2:DescribeSpotPriceHistory")
 #: Kinds of resources that a launch makes or uses beside the instance and its template.
@@ -26,10 +27,10 @@ def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[ia
     instances = _any(stack, "instance")
     carries_our_tag = {f"aws:RequestTag/{DEPLOYMENT_TAG}": config.name}
     return [
-        # What may be launched is said by RunInstances, which CreateFleet does in the caller's name.
-        allow("ec2:CreateFleet", [_any(stack, "fleet"), instances, *_launch_parts(stack, fleet, network)]),
-        allow("ec2:RunInstances", instances, {"StringEquals": carries_our_tag}),
-        allow("ec2:RunInstances", _launch_parts(stack, fleet, network)),
+        # Both actions are asked for, as CreateFleet launches in the caller's name; parted by what can carry a tag as in
+        # https://karpenter.sh/docs/reference/cloudformation/ (read 2026-11), which launches the same way.
+        allow(LAUNCH_ACTIONS, [_any(stack, "fleet"), instances], {"StringEquals": carries_our_tag}),
+        allow(LAUNCH_ACTIONS, _launch_parts(stack, fleet, network)),
         allow(
             "ec2:CreateTags",
             [_any(stack, "fleet"), instances, _any(stack, "volume")],
@@ -54,7 +55,7 @@ def launch_wildcards(fleet: Fleet) -> dict[str, str]:
     """The patterns in these statements, and why EC2 allows nothing narrower."""
     stack = cdk.Stack.of(fleet)
     reasons = {
-        "fleet": "A fleet has no id before it is made.",
+        "fleet": "A fleet has no id before it is made; its tag is checked.",
         "instance": "An instance has no id before it is launched; launching and ending check its tag.",
         **dict.fromkeys(_MADE_KINDS, "EC2 makes it for an instance, and it has no id before."),
         **dict.fromkeys(_IMAGE_KINDS, "The AMI parameter moves to a new image with every build."),

@@ -131,12 +131,13 @@ def test_capacity_ends_only_instances_that_carry_a_mark_of_ours(resources: Resou
 
 def test_capacity_launches_only_tagged_instances_in_our_own_network(resources: Resources) -> None:
     role = only(resources, "AWS::IAM::Role", "CapacityRole")
-    launching = [each for each in statements(role) if each["Action"] == "ec2:RunInstances"]
+    launching = [each for each in statements(role) if "ec2:RunInstances" in listed(each["Action"])]
     (instances,) = [each for each in launching if "Condition" in each]
     (parts,) = [each for each in launching if "Condition" not in each]
 
     assert instances["Condition"]["StringEquals"] == {"aws:RequestTag/avskrift:deployment": "avskrift"}
     assert "instance/*" in json.dumps(instances["Resource"])
+    assert all(each["Action"] == ["ec2:CreateFleet", "ec2:RunInstances"] for each in launching)
     allowed = json.dumps(parts["Resource"])
     assert not [kind for kind in ("instance/*", "subnet/*", "security-group/*", "launch-template/*") if kind in allowed]
 
