@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from avskrift.jobs import deletion
+from avskrift.jobs.fleet import RECORD_TTL_S
+from avskrift.jobs.instance_prices import KEEP_S
 from avskrift.jobs.layout import RESULTS_PREFIX, UPLOADS_PREFIX, WORK_PREFIX
 from avskrift.jobs.outbox import MIN_TTL_S
 from infra.config import Config
@@ -48,6 +50,7 @@ def test_periods_that_no_setting_changes_are_the_codes() -> None:
     assert f"at least {MIN_TTL_S // DAY_S} days" in row("webhooks")
     assert f"live {MAX_LINK_S // 3600} hours at most" in row("webhooks")
     assert f"at most {MESSAGE_RETENTION_S // DAY_S} days each" in row("events of uploads")
+    assert f"{RECORD_TTL_S // DAY_S} and {KEEP_S // DAY_S} days" in row("launches")
     assert f"delete again after {deletion.LETTING_GO_S / 60:.0f} minutes" in PAGE
     assert deletion.EMPTIED_TTL_S == DAY_S and "stays for it, for a day" in PAGE
 
