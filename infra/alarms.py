@@ -35,11 +35,12 @@ FAILING_ATTEMPTS = 5
 SPEND_WARNING = 0.8
 
 _MISSING = cloudwatch.TreatMissingData
+_COMPARED = cloudwatch.ComparisonOperator
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """When to wake whom: at ``threshold`` or more in each of so many ``periods`` in a row."""
+    """When to wake whom: at ``threshold`` or more in so many ``periods`` in a row; with ``is_floor``, below it."""
 
     name: str
     meaning: str
@@ -48,6 +49,7 @@ class Rule:
     periods: int = 1
     missing: cloudwatch.TreatMissingData = _MISSING.NOT_BREACHING
     """Most metrics are only there when something happens: no data, no fault."""
+    is_floor: bool = False
 
 
 class Alarms(Construct):
@@ -84,7 +86,9 @@ class Alarms(Construct):
             metric=rule.metric,
             threshold=rule.threshold,
             evaluation_periods=rule.periods,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            comparison_operator=_COMPARED.LESS_THAN_THRESHOLD
+            if rule.is_floor
+            else _COMPARED.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=rule.missing,
         )
         alarm.add_alarm_action(actions.SnsAction(self._topic))
@@ -182,16 +186,24 @@ def _queue_rules(queues: Queues) -> Iterator[Rule]:
 
 
 def _beat_rules(functions: Functions) -> Iterator[Rule]:
-    """Lambda's own metric, which is free: Errors is 0 or 1 for each invocation, so its minimum over a period is 1 when
-    all of them failed. No data means that none was made, which is as bad."""
-    for name, function, period in (
-        ("capacity", functions.capacity, FIVE_MINUTES),
-        ("reconcile", functions.reconcile, cdk.Duration.minutes(30)),
+    """By Lambda's own metrics, which are free. It sends Invocations only when there were some ("AWS Lambda Metrics" of
+    its developer guide), so no data is no beat; whether a function that is called does its work, Errors says."""
+    for name, function, period, runs in (
+        ("capacity", functions.capacity, FIVE_MINUTES, 5),
+        ("reconcile", functions.reconcile, cdk.Duration.minutes(30), 3),
     ):
         yield Rule(
             name=f"{name}-no-beat",
-            meaning=f"the function {name}, which runs by the clock, has not ended well for two periods.",
-            metric=function.metric_errors(period=period, statistic="Minimum"),
+            meaning=f"the function {name}, which runs by the clock, is not called.",
+            metric=function.metric_invocations(period=period, statistic="Sum"),
             periods=2,
             missing=_MISSING.BREACHING,
+            is_floor=True,
+        )
+        yield Rule(
+            name=f"{name}-failing",
+            meaning=f"most runs of the function {name} fail.",
+            metric=function.metric_errors(period=period, statistic="Sum"),
+            threshold=runs // 2 + 1,
+            periods=2,
         )
