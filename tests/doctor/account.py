@@ -126,13 +126,18 @@ def rule_arn(name: str) -> str:
     return f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{name}"
 
 
-def queue(**changed: str) -> dict[str, Any]:
-    allow = {
-        "Effect": "Allow",
+def statement(effect: str = "Allow", rule_name: str = "uploads", action: str = "sqs:SendMessage") -> dict[str, Any]:
+    """Of the queue's policy, about one rule."""
+    return {
+        "Effect": effect,
         "Principal": {"Service": "events.amazonaws.com"},
-        "Action": ["sqs:GetQueueUrl", "sqs:SendMessage"],
-        "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn("uploads")}},
+        "Action": ["sqs:GetQueueUrl", action],
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn(rule_name)}},
     }
+
+
+def queue(**changed: str) -> dict[str, Any]:
+    allow = statement()
     sound = {"QueueArn": QUEUE_ARN, "ApproximateNumberOfMessages": "0", "Policy": json.dumps({"Statement": [allow]})}
     return {"Attributes": {**sound, **changed}}
 

@@ -32,7 +32,11 @@ from tests.doctor.account import (
     quota,
     rule,
     stack,
+    statement,
 )
+
+KEY_24 = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"""Base64 of 24 bytes."""
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -139,6 +143,22 @@ FAULTS = {
     "a queue that lets no rule in": (
         {"GetQueueAttributes": queue(Policy="")},
         ("upload rule", Level.RED, "policy", "scripts/deploy"),
+    ),
+    "a queue that lets another rule in": (
+        {"GetQueueAttributes": queue(Policy=json.dumps({"Statement": [statement(rule_name="other")]}))},
+        ("upload rule", Level.RED, "policy", "--repair"),
+    ),
+    "a queue that may be read only": (
+        {"GetQueueAttributes": queue(Policy=json.dumps({"Statement": [statement(action="sqs:ReceiveMessage")]}))},
+        ("upload rule", Level.RED, "policy", "--repair"),
+    ),
+    "a queue that keeps the rule out": (
+        {"GetQueueAttributes": queue(Policy=json.dumps({"Statement": [statement("Deny")]}))},
+        ("upload rule", Level.RED, "policy", "--repair"),
+    ),
+    "a disabled clock": (
+        {"DescribeRule": lambda request: rule(request, State="DISABLED" if request["Name"] == "clock" else "ENABLED")},
+        ("λ capacity", Level.RED, "rule clock that wakes it is disabled", "events enable-rule --name clock"),
     ),
     "dead letters": (
         {"GetQueueAttributes": queue(ApproximateNumberOfMessages="3")},
@@ -426,6 +446,33 @@ def test_the_doctor_only_reads(account: Account) -> None:
     account.examine()
 
     assert {name.startswith(("Get", "List", "Describe", "Head")) for name, _ in account.asked} == {True}
+
+
+@pytest.mark.parametrize(
+    ("stored", "level"),
+    [
+        ({"current": KEY_24}, Level.GREEN),
+        ({"current": KEY_24, "previous": KEY_24}, Level.GREEN),
+        ({"current": KEY_24, "previous": ""}, Level.GREEN),
+        ({"current": KEY_24, "previous": KEY_24[:28]}, Level.RED),
+        ({"current": KEY_24[:28]}, Level.RED),
+        ({"current": 3 * KEY_24}, Level.RED),
+        ({"current": f"whsec_{KEY_24}"}, Level.RED),
+        ({"previous": KEY_24}, Level.RED),
+        ([KEY_24], Level.RED),
+        (KEY_24, Level.RED),
+    ],
+)
+def test_a_secret_has_the_size_that_standard_webhooks_ask_for(account: Account, stored: Any, level: Level) -> None:
+    account.answers["GetSecretValue"] = {"SecretString": json.dumps(stored)}
+
+    assert by_name(account.examine())["webhook secret"].level == level
+
+
+def test_alarms_of_another_deployment_are_not_this_ones(account: Account) -> None:
+    account.answers["DescribeAlarms"] = {"MetricAlarms": [{"AlarmName": "press-two-no-beat"}]}
+
+    assert [check for check in account.examine() if check.level != Level.GREEN] == []
 
 
 def test_no_line_holds_the_secret(account: Account) -> None:

@@ -167,6 +167,16 @@ def test_the_three_newest_images_stay_and_older_ones_go_with_their_snapshots(yar
     assert {snapshot for _, snapshot in built} & yard.snapshots() == {snapshot for _, snapshot in built[2:]}
 
 
+def test_a_snapshot_without_our_tag_outlives_its_image(yard: Yard) -> None:
+    (image, snapshot), *_ = [yard.build(day) for day in (1, 2, 3, 4)]
+    yard.ec2.delete_tags(Resources=[snapshot], Tags=_tags(OURS))
+
+    yard.clean()
+
+    assert image not in yard.images()
+    assert snapshot in yard.snapshots()
+
+
 def test_an_old_image_that_somebody_needs_stays(yard: Yard) -> None:
     promoted, elsewhere, running, shared, idle, *_ = [yard.build(day)[0] for day in range(1, 9)]
     yard.name_image("/avskrift/press/ami", promoted)

@@ -110,6 +110,18 @@ def test_an_account_that_has_all_is_changed_by_the_stack_alone(desk: Desk) -> No
     assert desk.changes == []
 
 
+def test_a_deployment_without_an_image_is_updated_all_the_same(desk: Desk) -> None:
+    """The image comes after the first deployment, and needs none to be deployed again."""
+    desk.account.answers["DescribeStacks"] = stack()
+    desk.account.answers["GetParameter"] = lambda request: {
+        "Parameter": {"Value": "none" if request["Name"] == "/avskrift/press/ami" else "33"}
+    }
+
+    deploy.main([*SETTINGS, "--yes"])
+
+    assert desk.commands[-1][0] == "deploy"
+
+
 def test_an_old_bootstrap_is_made_anew(desk: Desk) -> None:
     desk.account.answers["GetParameter"] = {"Parameter": {"Value": "5"}}
 
