@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from avskrift.asr.confinement import read_from_worker
 from avskrift.jobs.layout import checkpoint_key
 from instance.faults import SDK_FAULTS, bounded, brief, code_of
 from instance.log_context import carried
@@ -93,7 +94,7 @@ class Checkpoint:
     def _whole_lines(self) -> bytes:
         """What the worker has finished writing."""
         try:
-            content = self.path.read_bytes()
+            content = read_from_worker(self.path, MAX_CHECKPOINT_BYTES)
         except OSError:
             return b""
         return content[: content.rfind(b"\n") + 1]

@@ -22,9 +22,11 @@ import ctypes
 import errno
 import os
 import platform
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from avskrift.errors import AvskriftError
@@ -151,6 +153,22 @@ def hide_from_worker() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def read_from_worker(path: Path, max_bytes: int) -> bytes:
+    """A file that the worker wrote, in a process that may see more than the worker: only a plain one, and no longer.
+
+    A link could name what is ours alone (``/proc/self/environ``), a pipe would be waited for. Raises ``OSError``.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise OSError(errno.EINVAL, "This is no plain file of its own.")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, "This is more than such a file may hold.")
+    return content
 
 
 def _drop_capabilities(libc: Any) -> None:

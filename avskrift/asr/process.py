@@ -53,6 +53,8 @@ _INHERITED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "CT2_", "OPENBLAS_")
 
 _ENDING_S = 2.0
 _KEPT_COMPLAINTS = 30
+_KEPT_BYTES = 1_000
+"""Of a line that is no message."""
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -157,10 +159,15 @@ class WorkerProcess:
         self._inbox.put(None)
 
     def _take(self, line: bytes) -> None:
+        """What is no message was printed before the worker took its stdout, or by one that is not ours any more."""
         try:
-            self._inbox.put(json.loads(line))
-        except ValueError:  # printed by something before the worker took its stdout for itself
-            self._complaints.append(line.decode(errors="replace").rstrip())
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if isinstance(message, dict) and isinstance(message.get("event"), str):
+            self._inbox.put(message)
+        else:
+            self._complaints.append(line[:_KEPT_BYTES].decode(errors="replace").rstrip())
 
     def _collect_complaints(self, stream: IO[bytes]) -> None:
         with stream:
