@@ -59,12 +59,15 @@ def _reach(entry: str, functions: list[Function]) -> Iterator[Function]:
     path = f"{entry.replace('.', '/')}.py:"
     mentioned, waiting = set[str](), functions
     while True:
-        found = [one for one in waiting if one.place.startswith(path) or _is_within(one, mentioned)]
+        found, rest = list[Function](), list[Function]()
+        for one in waiting:
+            is_reached = one.place.startswith(path) or _is_within(one, mentioned)
+            (found if is_reached else rest).append(one)
         if not found:
             return
         yield from found
         mentioned.update(*(one.mentions for one in found))
-        waiting = [one for one in waiting if one not in found]
+        waiting = rest
 
 
 def _is_within(function: Function, mentioned: set[str]) -> bool:
