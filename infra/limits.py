@@ -121,6 +121,10 @@ def _name_faults(config: Config) -> Faults:
         f'The setting "name" must not end in "{ACCOUNT_STACK_SUFFIX}": the stack beside a deployment is called so.',
     )
     yield (
+        bool(re.match(r"/(aws|ssm)", config.ami_parameter, re.IGNORECASE)),
+        'The setting "ami_parameter" must not begin with "/aws" or "/ssm": AWS keeps such names for itself.',
+    )
+    yield (
         bool(re.fullmatch(RESERVED_BUCKET_NAMES, config.bucket_name)),
         f'The setting "bucket_name" must not be "{config.bucket_name}": S3 keeps such names for itself.',
     )

@@ -119,6 +119,7 @@ def test_callbacks_without_tls_are_for_the_local_cloud_only() -> None:
         ("instance_types", "g6.xlarge,g6.xlarge"),
         ("instance_types", [f"g{number}.xlarge" for number in range(101)]),
         ("ami_parameter", "ami"),
+        ("ami_parameter", "/aws/service/ami"),
         ("root_volume_gib", 20),
         ("root_volume_gib", 17_000),
         ("no_capacity_after_s", 15 * 86_400),
