@@ -79,7 +79,7 @@ def action_fields(action: Action) -> dict[str, Any]:
             return {"action": "terminate", "instance_id": instance_id}
 
 
-def row_fields(pk: str) -> dict[str, str]:
+def row_fields(pk: str) -> dict[str, Any]:
     """A row of the table as a log line's field: ``job_id`` where it is a job's."""
     return {"job_id": pk.removeprefix(JOB_PK)} if pk.startswith(JOB_PK) else {"row": pk}
 
