@@ -300,3 +300,17 @@ def test_without_hub_the_default_is_base_and_says_what_that_means(bare_machine: 
     assert "avskrift models pull kb-whisper-small" in answer.stdout
     put_model(bare_machine / "models" / "kb-whisper-small")
     assert run_python(code).stdout.strip() == "kb-whisper-small None"
+
+
+START = (
+    "from avskrift.asr.engine import Engine, EngineConfig\n"
+    "with Engine(EngineConfig(model='kb-whisper-small', device='cpu', require_confinement=True)) as engine:\n"
+    "    engine.start()"
+)
+
+
+def test_an_engine_fetches_its_model_before_the_worker_gives_up_the_network(hub: type[Hub]) -> None:
+    """What it gets here is no model, which only a worker that was given one finds out."""
+    started = run_python(START)
+    assert "tokenizer.json is damaged" in started.stderr
+    assert COMMIT in started.stderr, "it was fetched"
