@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 import boto3
 from boto3.session import Session
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, SSOError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    UnknownRegionError,
+)
 
 from avskrift.doctor.check import Check, green, red, yellow
 from avskrift.doctor.subject import Settings, Subject
@@ -21,8 +28,7 @@ MIN_BOOTSTRAP = 6
 def identify(session: Session, settings: Settings) -> tuple[Check, str]:
     """The account of the credentials; empty, with a red line, when nothing else can be looked at."""
     name, region = "credentials", settings.region
-    known = session.get_available_regions("ec2", session.get_partition_for_region(region))
-    if region not in known:
+    if not _is_region(session, region):
         return red(
             "region", f"{region} is no AWS region that this SDK knows.", settings.deploy("region=eu-north-1")
         ), ""
@@ -39,6 +45,13 @@ def identify(session: Session, settings: Settings) -> tuple[Check, str]:
         told = f'The credentials are for account {account}, the setting "account" says {settings.account}.'
         return red(name, told, SIGN_IN), ""
     return green(name, f"Account {account}, as {identity['Arn']}."), account
+
+
+def _is_region(session: Session, region: str) -> bool:
+    try:
+        return region in session.get_available_regions("ec2", session.get_partition_for_region(region))
+    except UnknownRegionError:
+        return False
 
 
 def _refused(error: ClientError, region: str) -> Check:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PARTS = ("register", "capacity", "reconcile", "deliver")
 TIMED = ("capacity", "reconcile")
 FED = ("register", "deliver")
+_FEEDING = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
 _SOUND_STATES = frozenset({"Active", "Pending"})
 
 
@@ -65,6 +66,6 @@ def _feed(subject: Subject, part: str, told: FunctionConfigurationResponseTypeDe
     if not mappings:
         yield red(f"λ {part}", "No queue feeds it.", subject.settings.repair())
     for mapping in mappings:
-        if not mapping["State"].startswith("Enabl"):
+        if mapping["State"] not in _FEEDING:
             enable = subject.aws(f"lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled")
             yield red(f"λ {part}", f"Its queue does not feed it: {mapping['State'].lower()}.", enable)

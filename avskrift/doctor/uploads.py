@@ -27,8 +27,12 @@ def bucket_name(subject: Subject) -> Iterator[Check]:
     verdicts: dict[int, str] = {
         HTTPStatus.FORBIDDEN: "is taken, by another account or out of reach of these credentials",
         HTTPStatus.OK: "exists in this account already, perhaps kept by a removed deployment",
+        HTTPStatus.MOVED_PERMANENTLY: "is taken, in another region",
     }
-    whose = verdicts.get(status, "is taken, in another region")
+    whose = verdicts.get(status)
+    if whose is None:
+        yield yellow(name, f"Not checked: S3 answers {status} to a look at {wanted}.")
+        return
     yield red(name, f"{wanted} {whose}.", subject.settings.deploy("bucket_name=…"))
 
 

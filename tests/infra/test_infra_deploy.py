@@ -233,6 +233,7 @@ def test_a_red_line_can_be_overruled(desk: Desk) -> None:
     [
         (["-c", "naem=x"], "Did you mean"),
         (["-c", "max_instances=0"], '"max_instances" must be'),
+        (["-c", "max_instances=10000"], '"max_instances" must be'),
         (["-c", "callback_url=http://example.org/hook"], "https://"),
         (["-c", "region=Stockholm"], "an AWS region such as"),
     ],
