@@ -145,6 +145,23 @@ def nothing_is_public(template: Template) -> list[str]:
     return [*open_buckets, *for_everybody, *urls]
 
 
+def services_come_only_for_what_is_ours(template: Template) -> list[str]:
+    """AWS' services act for any account: each is bound to a source, an account or a context of ours."""
+    unbound = [
+        name
+        for name, statement in _resource_policies(template)
+        if statement["Effect"] == "Allow"
+        and '"Service"' in text(statement["Principal"])
+        and not statement.get("Condition")
+    ]
+    for_any_rule = [
+        name
+        for name, each in of_type(template, "AWS::Lambda::Permission").items()
+        if not each.get("SourceArn") or not str(each["Principal"]).endswith(".amazonaws.com")
+    ]
+    return [*unbound, *for_any_rule]
+
+
 def no_action_has_a_wildcard(template: Template) -> list[str]:
     """Roles are given single actions, by policies of their own, and never all but some."""
     broad = [
@@ -251,6 +268,7 @@ RULES: tuple[Rule, ...] = (
     a_customers_key_is_over_everything,
     only_tls_is_spoken,
     nothing_is_public,
+    services_come_only_for_what_is_ours,
     no_action_has_a_wildcard,
     only_descriptions_are_allowed_on_everything,
     roles_are_taken_only_by_their_service,

@@ -10,7 +10,8 @@ import pytest
 
 from tests.infra import lasting_rules, security_rules
 from tests.infra.conftest import Synthesize
-from tests.infra.planted_faults import FAULTS, Fault
+from tests.infra.planted_faults import FAULTS
+from tests.infra.planting import Fault
 from tests.infra.security_rules import Rule
 
 RULES = (*security_rules.RULES, *lasting_rules.RULES)
