@@ -96,6 +96,7 @@ class Supervisor:
             "ready": self._ready,
             "pid": os.getpid(),
             "endpoint": self._emulator.endpoint,
+            "inner_endpoint": self._emulator.inner_endpoint,
             "ec2_endpoint": self._proxy.url,
             "region": REGION,
             "account_id": ACCOUNT_ID,

@@ -147,7 +147,7 @@ class Court:
             **{part: described[f"The function {part}."] for part in PARTS},
         }
         self._sessions = {part: cloud.assume(arn) for part, arn in roles.items()}
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, bool], Any] = {}
         outputs = cloud.outputs
         self.names = Names(
             bucket=outputs["BucketName"],
@@ -166,11 +166,12 @@ class Court:
             roles=roles,
         )
 
-    def allows(self, role: str, call: Call) -> bool:
+    def allows(self, role: str, call: Call, plain: bool = False) -> bool:
+        """Whether the call is not refused; ``plain``: without TLS."""
         from botocore import xform_name
         from botocore.exceptions import ClientError
 
-        client = self._client(role, call.service)
+        client = self._client(role, call.service, plain)
         try:
             getattr(client, xform_name(call.operation))(**call.parameters)
         except ClientError as error:
@@ -184,12 +185,14 @@ class Court:
     def last_instance(self) -> str:
         return self._cloud.instances()[-1].instance_id
 
-    def _client(self, role: str, service: str) -> Any:
-        if (role, service) not in self._clients:
+    def _client(self, role: str, service: str, plain: bool) -> Any:
+        if (role, service, plain) not in self._clients:
             session = self._sessions[role]
             state = self._cloud.environment()
             endpoint = state["AWS_ENDPOINT_URL_EC2" if service == "ec2" else "AWS_ENDPOINT_URL"]
-            self._clients[role, service] = boto3.client(
+            if plain:
+                endpoint = self._cloud.status()["inner_endpoint"]
+            self._clients[role, service, plain] = boto3.client(
                 service,
                 region_name=REGION,
                 endpoint_url=endpoint,
@@ -199,7 +202,7 @@ class Court:
                 verify=state["AWS_CA_BUNDLE"],
                 config=Config(retries={"total_max_attempts": 1}, signature_version=None),
             )
-        return self._clients[role, service]
+        return self._clients[role, service, plain]
 
 
 @pytest.fixture(scope="session")

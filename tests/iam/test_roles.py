@@ -403,3 +403,21 @@ def test_capacity_may_end_what_it_launched_and_nobody_else_may(court: Any) -> No
     end = Call("ec2", "TerminateInstances", {"InstanceIds": [instance_id]})
     assert [role for role in ("agent", "register", "reconcile", "deliver") if court.allows(role, end)] == []
     assert court.allows("capacity", end)
+
+
+@pytest.mark.slow
+@pytest.mark.cloud
+@pytest.mark.xdist_group("iam")
+@pytest.mark.parametrize(
+    ("role", "call"),
+    [
+        ("agent", s3("PutObject", "results/j/transcript.txt", Body=b"x")),
+        ("register", s3("HeadObject", "uploads/a.ogg")),
+        ("register", send("jobs")),
+        ("deliver", receive("outbox")),
+    ],
+    ids=["writing an object", "seeing an object", "sending a message", "taking a message"],
+)
+def test_what_a_role_may_do_it_may_not_do_in_plain_http(court: Any, role: str, call: Callable[[Any], Call]) -> None:
+    assert court.allows(role, call(court.names))
+    assert not court.allows(role, call(court.names), plain=True)
