@@ -19,7 +19,7 @@ def avskrift(chain: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
 
 
-def test_submit_waits_and_saves_the_results(chain: Any, tmp_path: Path) -> None:
+def test_submit_waits_and_saves_the_results_and_delete_removes_them(chain: Any, tmp_path: Path) -> None:
     sample = CHECKOUT / "samples" / "en.ogg"
     options = ("--option", "language=en", "--option", "formats=txt,srt")
     done = avskrift(chain, "submit", str(sample), *options, "--wait", "--output-dir", str(tmp_path))
@@ -31,6 +31,12 @@ def test_submit_waits_and_saves_the_results(chain: Any, tmp_path: Path) -> None:
     assert job_id in {json.loads(line)["job_id"] for line in listed.stdout.splitlines()}
     shown = json.loads(avskrift(chain, "jobs", "show", "--json", job_id).stdout)
     assert (shown["status"], shown["options"]["language"]) == ("completed", "en")
+    deleted = json.loads(avskrift(chain, "jobs", "delete", "--yes", "--json", job_id).stdout)
+    assert deleted["versions"] == 4, "the recording, two formats and job.json"
+    versions = chain.s3.list_object_versions(Bucket=chain.bucket)
+    kept = [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]
+    assert [one["Key"] for one in kept if job_id in one["Key"] or one["Key"] == shown["key"]] == []
+    assert "no_such_job" in avskrift(chain, "jobs", "show", job_id).stderr
 
 
 def test_submit_of_a_bad_file_fails_with_the_sentence(chain: Any, tmp_path: Path) -> None:
