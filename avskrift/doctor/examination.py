@@ -48,6 +48,7 @@ AFTER = (
     Probe("functions", functions.functions),
     Probe("webhook secret", secret.secret),
     Probe("table", uploads.table),
+    Probe("key", stack.key),
     Probe("dead letters", uploads.dead_letters),
     Probe("alarms", stack.alarm_topic),
     Probe("alarm", stack.alarms),

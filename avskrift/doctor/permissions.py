@@ -18,6 +18,7 @@ ACTIONS: Mapping[str, str] = {
     "DescribeImages": "ec2:DescribeImages",
     "DescribeInstanceTypeOfferings": "ec2:DescribeInstanceTypeOfferings",
     "DescribeInstanceTypes": "ec2:DescribeInstanceTypes",
+    "DescribeKey": "kms:DescribeKey",
     "DescribeLaunchTemplateVersions": "ec2:DescribeLaunchTemplateVersions",
     "DescribeRule": "events:DescribeRule",
     "DescribeStacks": "cloudformation:DescribeStacks",

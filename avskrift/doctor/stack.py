@@ -64,20 +64,38 @@ def readiness(subject: Subject) -> Iterator[Check]:
 
 def alarms(subject: Subject) -> Iterator[Check]:
     """Which alarms of the deployment are on, each with its paragraph of the runbook."""
-    name = subject.settings.name
-    found = subject.session.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
-    own = {
-        one["PhysicalResourceId"]
-        for page in found
-        for one in page["StackResourceSummaries"]
-        if one["ResourceType"] == "AWS::CloudWatch::Alarm" and "PhysicalResourceId" in one
-    }
+    name, own = subject.settings.name, _own(subject, "AWS::CloudWatch::Alarm")
     pages = subject.session.client("cloudwatch").get_paginator("describe_alarms")
     for page in pages.paginate(AlarmNamePrefix=f"{name}-", StateValue="ALARM"):
         for alarm in page["MetricAlarms"]:
             if alarm["AlarmName"] in own:
                 anchor = alarm["AlarmName"].removeprefix(f"{name}-")
                 yield yellow("alarm", f"{alarm['AlarmName']} is on.", f"see docs/operations.md#{anchor}")
+
+
+def key(subject: Subject) -> Iterator[Check]:
+    """With ``customer_key``: whether what is encrypted can still be read."""
+    for key_id in sorted(_own(subject, "AWS::KMS::Key")):
+        state = subject.session.client("kms").describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"]
+        if state == "Enabled":
+            yield green("key", f"{key_id} is enabled.")
+        elif state == "PendingDeletion":
+            cancel = f"kms cancel-key-deletion --key-id {key_id}"
+            yield red("key", f"{key_id} is about to be deleted, and all data with it.", subject.aws(cancel))
+        else:
+            enable = f"kms enable-key --key-id {key_id}"
+            yield red("key", f"{key_id} is {state}: no data can be read.", subject.aws(enable))
+
+
+def _own(subject: Subject, kind: str) -> set[str]:
+    """The stack's resources of one type, by their names or ids."""
+    pages = subject.session.client("cloudformation").get_paginator("list_stack_resources")
+    return {
+        one["PhysicalResourceId"]
+        for page in pages.paginate(StackName=subject.settings.name)
+        for one in page["StackResourceSummaries"]
+        if one["ResourceType"] == kind and "PhysicalResourceId" in one
+    }
 
 
 def _reasons(subject: Subject) -> str:

@@ -142,6 +142,10 @@ def queue(**changed: str) -> dict[str, Any]:
     return {"Attributes": {**sound, **changed}}
 
 
+def key(state: str) -> dict[str, Any]:
+    return {"KeyMetadata": {"KeyId": "key-1", "KeyState": state}}
+
+
 def quota(value: float) -> dict[str, Any]:
     return {"Quota": {"Value": value}}
 
@@ -181,7 +185,13 @@ WELL: Mapping[str, Answer] = {
     "DescribeTable": {"Table": {"TableStatus": "ACTIVE"}},
     "DescribeVpcs": {"Vpcs": [{"VpcId": "vpc-1"}]},
     "DescribeAlarms": {"MetricAlarms": []},
-    "ListStackResources": {"StackResourceSummaries": [resource("AWS::CloudWatch::Alarm", "press-no-beat")]},
+    "ListStackResources": {
+        "StackResourceSummaries": [
+            resource("AWS::CloudWatch::Alarm", "press-no-beat"),
+            resource("AWS::KMS::Key", "key-1"),
+        ]
+    },
+    "DescribeKey": key("Enabled"),
     "GetBucketNotificationConfiguration": {"EventBridgeConfiguration": {}},
     "GetQueueAttributes": queue(),
     "ListRuleNamesByTarget": lambda request: {"RuleNames": ["uploads" if "sqs" in request["TargetArn"] else "clock"]},

@@ -26,6 +26,7 @@ from tests.doctor.account import (
     Refusal,
     function,
     image,
+    key,
     kinds,
     offers,
     queue,
@@ -127,6 +128,14 @@ FAULTS = {
     "a table that does not answer": (
         {"DescribeTable": {"Table": {"TableStatus": "INACCESSIBLE_ENCRYPTION_CREDENTIALS"}}},
         ("table", Level.RED, "INACCESSIBLE", "describe-table"),
+    ),
+    "a key that is switched off": (
+        {"DescribeKey": key("Disabled")},
+        ("key", Level.RED, "no data can be read", "kms enable-key --key-id key-1"),
+    ),
+    "a key marked for deletion": (
+        {"DescribeKey": key("PendingDeletion")},
+        ("key", Level.RED, "about to be deleted", "kms cancel-key-deletion --key-id key-1"),
     ),
     "an alarm that is on": (
         {"DescribeAlarms": {"MetricAlarms": [{"AlarmName": "press-no-beat"}, {"AlarmName": "press-two-no-beat"}]}},
