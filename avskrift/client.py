@@ -145,12 +145,16 @@ class Client:
     def follow(self, job_id: str) -> Iterator[Job]:
         """The job each time it is looked at, until it has ended."""
         give_up_at = time.monotonic() + REGISTRATION_TIMEOUT_S
+        was_there = False
         while True:
             job = self.find(job_id)
             if job is not None:
+                was_there = True
                 yield job
                 if job.is_terminal:
                     return
+            elif was_there:
+                raise NoSuchJob(f"Job {job_id} was deleted before it ended.")
             elif time.monotonic() > give_up_at:
                 raise NoSuchJob(f"Job {job_id} was not registered within {REGISTRATION_TIMEOUT_S:.0f} s of its upload.")
             time.sleep(self._poll_s)

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from avskrift.cli import app
 from avskrift.cli import jobs as jobs_command
+from avskrift.client import Client, Place
 from avskrift.errors import ConfigurationError
+from avskrift.jobs.cancel import NoSuchJob
 from avskrift.jobs.model import Job
 
 NOW = 1_700_000_000.0
@@ -76,6 +78,15 @@ def test_json_is_one_object_a_job_and_nothing_on_stderr(stack: Any, waiting: Job
     deleted, refused = (json.loads(line) for line in done.stdout.splitlines())
     assert deleted == {"job_id": waiting.job_id, "versions": 1, "kept_versions": 0, "instance_id": ""}
     assert refused["error"]["code"] == "no_such_job"
+
+
+def test_who_follows_a_job_that_is_deleted_waits_no_longer(stack: Any, waiting: Job) -> None:
+    client = Client(Place(stack.bucket, stack.table.name, stack.outbox_queue_url), poll_s=0.001)
+    followed = client.follow(waiting.job_id)
+    assert next(followed) == waiting
+    client.delete(waiting.job_id)
+    with pytest.raises(NoSuchJob, match="was deleted"):
+        next(followed)
 
 
 def test_its_help_shows_examples() -> None:
