@@ -18,11 +18,8 @@ from avskrift.local.cloud import Cloud, CloudSettings
 from avskrift.local.iam.checks import Call, checks_of
 from avskrift.local.iam.model import Check, is_allowed
 from tests.iam.key_checks import key_checks
+from tests.iam.rows import FOREIGN, FOREIGN_BUCKET
 from tests.iam.template import PARTS, Template
-
-#: The secret that no deployment owns, and so on: names of somebody else's things in the same account.
-FOREIGN = "somebody-else"
-FOREIGN_BUCKET = "somebody-elses-bucket"
 
 
 @dataclass(frozen=True)
@@ -200,7 +197,7 @@ class Court:
                 aws_secret_access_key=session["SecretAccessKey"],
                 aws_session_token=session["SessionToken"],
                 verify=state["AWS_CA_BUNDLE"],
-                config=Config(retries={"total_max_attempts": 1}, signature_version=None),
+                config=Config(retries={"total_max_attempts": 1}),
             )
         return self._clients[role, service, plain]
 

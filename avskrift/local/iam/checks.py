@@ -17,8 +17,6 @@ from avskrift.local.iam.ec2_checks import TemplateReader, ec2_checks
 from avskrift.local.iam.model import Check
 
 Parameters = Mapping[str, Any]
-#: IAM's name of a service, where boto3's is another.
-_PREFIXES = {"cloudwatch": "cloudwatch", "logs": "logs"}
 _TRANSACTED = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 
 
@@ -39,7 +37,7 @@ def checks_of(call: Call, read_template: TemplateReader | None = None) -> list[C
         return ec2_checks(call.operation, call.parameters, read_template)
     rules = _RULES.get(call.service)
     if rules is None:
-        return [Check(f"{_PREFIXES.get(call.service, call.service)}:{call.operation}", "*")]
+        return [Check(f"{call.service}:{call.operation}", "*")]
     return rules(call.operation, call.parameters)
 
 
