@@ -49,7 +49,8 @@ def doctor(
     """Look at an account before a deployment, and at the deployment after it; change nothing.
 
     Each line is green, yellow (works, but not as meant; or could not be looked at) or red, with the command that mends
-    it. The exit status is 1 if one is red.
+    it. The exit status is 1 if one is red. AWS' policy ReadOnlyAccess and secretsmanager:GetSecretValue suffice; a line
+    that could not be looked at names the permission it lacks.
 
     Examples:
 

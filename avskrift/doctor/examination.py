@@ -123,7 +123,7 @@ def _unanswered(name: str, error: ClientError, subject: Subject) -> Check:
         return yellow(name, f"Not checked: the local cloud does not answer {error.operation_name}.")
     fault = error.response["Error"]
     told = f"AWS refused {error.operation_name} ({fault.get('Code', 'no code')}): {fault.get('Message', '')}"
-    return red(name, told, "see what AWS says; avskrift doctor looks again")
+    return red(name, told, "avskrift doctor, once more")
 
 
 def _told(session: Session, planned: Settings, outputs: Mapping[str, str]) -> Settings:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MARKS = {"green": "✓", "yellow": "!", "red": "✗"}
-_NAME_WIDTH = 18
+_NAME_WIDTH = 24
 
 
 def print_checks(checks: Iterable[Check], console: Console) -> list[Check]:

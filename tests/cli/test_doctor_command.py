@@ -89,7 +89,8 @@ def test_outside_a_checkout_a_deployment_is_found_by_name_and_the_shells_region(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
     account.answers["DescribeStacks"] = stack()
 
-    assert "✓ stack              press" in run("--deployment", "press").stdout
+    lines = run("--deployment", "press").stdout.splitlines()
+    assert [line.split()[:3] for line in lines if "stack" in line] == [["✓", "stack", "press,"]]
 
     refused = run("-c", "max_instances=2")
     assert "needs a checkout" in str(refused.exception)

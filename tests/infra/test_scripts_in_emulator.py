@@ -48,6 +48,22 @@ class Account:
     def client(self, service: str) -> Any:
         return self.emulator.client(service)
 
+    def launch(self) -> str:
+        """An instance with the deployment's tag."""
+        tags = [{"Key": "avskrift:deployment", "Value": "press"}]
+        launched = (
+            session_for("eu-north-1")
+            .client("ec2")
+            .run_instances(
+                ImageId=IMAGE_ID,
+                InstanceType="g4dn.xlarge",
+                MinCount=1,
+                MaxCount=1,
+                TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+            )
+        )
+        return launched["Instances"][0]["InstanceId"]
+
     def ill(self) -> dict[str, Check]:
         """Red lines of the doctor by name."""
         checks = examine(session_for("eu-north-1"), Settings.of(config_of(SETTINGS)))
@@ -89,12 +105,21 @@ def test_an_empty_account_to_a_deployment_and_back(account: Account) -> None:
 
     assert "left nothing behind" in account.run(cleanup.main)
 
+    running = account.launch()
+    assert f"terminate-instances --instance-ids {running}" in account.refused(destroy.main, "--yes")
+    account.proxy.state.move(running, "terminated")
+
     said = account.run(destroy.main, "--yes")
     assert "Removed press." in said
     assert "aws ssm delete-parameter --name /avskrift/press/ami --region eu-north-1" in said
     assert account.client("s3").list_buckets()["Buckets"] != []  # the CDK's own
     assert [one["Name"] for one in account.client("s3").list_buckets()["Buckets"] if "press" in one["Name"]] == []
     assert "There is no deployment press" in account.refused(destroy.main, "--yes")
+
+    leaked = account.launch()
+    assert f"instance  {leaked}" in account.run(cleanup.main)
+    assert "Ended 1." in account.run(cleanup.main, "--yes")
+    assert account.proxy.state.instance(leaked).state == "shutting-down"
 
 
 def _break(account: Account) -> None:
