@@ -205,6 +205,7 @@ def test_an_engine_that_requires_it_does_not_start_without() -> None:
         engine.start()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("foreign_machine")
 def test_one_that_does_not_require_it_says_that_it_lacks_it(caplog: pytest.LogCaptureFixture) -> None:
     with Engine(EngineConfig(model="base", device="cpu")) as engine:

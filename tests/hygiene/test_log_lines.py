@@ -59,7 +59,10 @@ def test_a_job_that_goes_well_is_told_by_its_id_alone(
     assert '"_aws"' in text
 
 
-@pytest.mark.parametrize("is_announced", [True, False], ids=["by its event", "found by λ reconcile"])
+@pytest.mark.parametrize(
+    "is_announced",
+    [pytest.param(True, id="by its event"), pytest.param(False, id="found by λ reconcile", marks=pytest.mark.slow)],
+)
 def test_faults_that_name_the_key_and_the_address_are_told_without_them(
     world: World, lines: Lines, receiver: TalkingReceiver, leaky: LeakyWire, is_announced: bool
 ) -> None:
