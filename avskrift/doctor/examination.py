@@ -77,8 +77,11 @@ def examine(session: Session, planned: Settings) -> Iterator[Check]:
     subject = Subject(session, account_id, planned)
     found = _Stack.find(subject)
     yield from found.faults
-    settings = _told(session, planned, found.outputs) if found.outputs else planned
-    subject = replace(subject, settings=settings, outputs=found.outputs, status=found.status)
+    subject = replace(subject, outputs=found.outputs, status=found.status)
+    if found.outputs:
+        settings, doubts = _told(subject)
+        subject = replace(subject, settings=settings)
+        yield from doubts
     of_stack = () if found.faults else (Probe("stack", stack.stack),)
     yield from _all((*of_stack, *BEFORE, *(AFTER if found.outputs else ())), subject)
 
@@ -97,6 +100,8 @@ class _Stack:
             return cls(*stack.find_stack(subject.session, subject.settings.name))
         except ClientError as error:
             return cls(faults=(_unanswered("stack", error, subject),))
+        except BotoCoreError as error:
+            return cls(faults=(_unasked("stack", error),))
 
 
 def _all(probes: Iterable[Probe], subject: Subject) -> Iterator[Check]:
@@ -111,9 +116,13 @@ def _guarded(probe: Probe, subject: Subject) -> Iterator[Check]:
     except ClientError as error:
         yield _unanswered(probe.name, error, subject)
     except BotoCoreError as error:
-        yield yellow(probe.name, f"Not checked, AWS could not be asked: {error}")
+        yield _unasked(probe.name, error)
     except ConfigurationError as error:
         yield red(probe.name, error.message, subject.settings.deploy())
+
+
+def _unasked(name: str, error: BotoCoreError) -> Check:
+    return yellow(name, f"Not checked, AWS could not be asked: {error}")
 
 
 def _unanswered(name: str, error: ClientError, subject: Subject) -> Check:
@@ -126,8 +135,14 @@ def _unanswered(name: str, error: ClientError, subject: Subject) -> Check:
     return red(name, told, "avskrift doctor, once more")
 
 
-def _told(session: Session, planned: Settings, outputs: Mapping[str, str]) -> Settings:
+def _told(subject: Subject) -> tuple[Settings, tuple[Check, ...]]:
+    """What the deployed functions were told, or the checkout's settings and a line that says so."""
+    planned = subject.settings
     try:
-        return deployed_settings(session, planned, outputs)
-    except (ClientError, KeyError):
-        return planned
+        return deployed_settings(subject.session, planned, subject.outputs), ()
+    except ClientError as error:
+        permission = missing_permission(error)
+        why = f"these credentials lack the permission {permission}" if permission else "the functions did not answer"
+    except (BotoCoreError, KeyError):
+        why = "the functions could not be asked, or are of another version"
+    return planned, (yellow("settings", f"Those of the checkout are looked at, not the deployed ones: {why}."),)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from botocore.session import get_session
 
 import avskrift.doctor
@@ -21,6 +22,7 @@ from tests.doctor.account import (
     NO_STACK,
     SETTINGS,
     TYPES,
+    WELL,
     ZONES,
     Account,
     Refusal,
@@ -247,7 +249,8 @@ def test_a_fault_is_told_with_what_mends_it_and_changes_no_other_line(account: A
     assert told in found[name].detail
     assert mend in found[name].mend
     ill = {check.name for check in found.values() if check.level != Level.GREEN}
-    assert {"rule" if one == "upload rule" or one.startswith("λ") else one for one in ill - {name}} <= {"rule"}
+    kin = {one for one in ill if one.startswith("λ")} | {"upload rule", "settings"}
+    assert ill - {name} <= kin
 
 
 @pytest.mark.parametrize(
@@ -418,10 +421,34 @@ def test_a_call_that_may_not_be_made_names_the_permission(account: Account, oper
     told = [check for check in checks if check.level == Level.YELLOW]
 
     assert all(check.ok for check in checks)
-    if operation in ("HeadBucket", "DescribeLaunchTemplateVersions"):
+    if operation == "HeadBucket":
         assert told == []  # what else is asked says enough
     else:
         assert {f"lack the permission {ACTIONS[operation]}." in check.detail for check in told} == {True}
+
+
+@pytest.mark.parametrize("operation", sorted(WELL.keys() - {"GetCallerIdentity", "DescribeVpcs"}))
+def test_a_service_that_can_not_be_reached_is_a_line_and_ends_nothing(account: Account, operation: str) -> None:
+    def silent(_: object) -> Any:
+        raise EndpointConnectionError(endpoint_url="https://aws.example")
+
+    account.answers[operation] = silent
+
+    checks = account.examine()
+
+    assert {check.level for check in checks if "could not be" in check.detail} == {Level.YELLOW}
+    assert checks[-1].name in ("alarms", "callback", "alarm")
+
+
+def test_a_deployment_whose_functions_can_not_be_read_is_judged_by_the_checkout_and_that_is_said(
+    account: Account,
+) -> None:
+    account.answers["GetFunctionConfiguration"] = lambda request: function(request, Environment={"Variables": {}})
+
+    found = by_name(account.examine(replace(SETTINGS, availability_zones=("eu-north-1z",))))
+
+    assert "Those of the checkout" in found["settings"].detail
+    assert "eu-north-1z" in found["zones"].detail
 
 
 def test_the_permission_that_aws_itself_names_is_told(account: Account) -> None:
