@@ -17,6 +17,7 @@ from avskrift.errors import NoAudioStream, WorkerCrashed
 from avskrift.jobs import metrics
 from avskrift.jobs.metrics import Metric
 from avskrift.jobs.model import Job
+from instance import telemetry
 from instance.log_context import about, carried
 from instance.preparation import Preparation
 from instance.shipping import Line
@@ -74,8 +75,7 @@ def job(stage: Stage) -> Job:
 
 
 def live(stage: Stage, shelf: Any, *outcomes: Any, **services: Any) -> None:
-    telemetry = Telemetry(shelf, "test", "i-1")
-    stage.run(*outcomes, measure=telemetry.measure, **services)
+    stage.run(*outcomes, measure=Telemetry(shelf, "test", "i-1").measure, **services)
 
 
 @pytest.mark.parametrize("outcomes", [(None,), (SILENT,), (CRASH, None), (CRASH,)], ids=["", "bad", "retried", "worn"])
@@ -239,3 +239,31 @@ def test_service_is_no_dimension(monkeypatch: pytest.MonkeyPatch) -> None:
     line = json.loads(emf_line({metrics.AUDIO: 2.0}, "test", "i-1", "abc"))
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["deployment"]]
     assert line["service"] == "agent"
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["", "hangs"])
+def test_process_ends_after_its_last_words_and_without_them_if_need_be(
+    monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    released = threading.Event()
+    steps: list[object] = []
+    monkeypatch.setattr(telemetry, "LAST_WORDS_S", -0.9 if hangs else PATIENCE_S)
+    monkeypatch.setattr(logging, "shutdown", lambda: released.wait() if hangs else steps.append("last words"))
+    monkeypatch.setattr(telemetry.os, "_exit", steps.append)
+    telemetry.end_process(1)
+    released.set()
+    assert steps == ([1] if hangs else ["last words", 1])
+
+
+def test_thread_that_ends_by_a_fault_says_so(monkeypatch: pytest.MonkeyPatch, shelf: Shelf) -> None:
+    monkeypatch.setattr(threading, "excepthook", telemetry._log_thread_fault)
+
+    def fail() -> None:
+        raise ValueError("uploads/hemlig.mp3")
+
+    thread = threading.Thread(target=fail, name="heart")
+    thread.start()
+    thread.join()
+    (line,) = shelf.words
+    assert line["message"].startswith("the thread heart ended: ValueError (")
+    assert "hemlig" not in json.dumps(line)
