@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.validate import ParamValidator
 
 from avskrift import __version__
-from avskrift.doctor.check import Check
+from avskrift.doctor.check import Check, Level
 from avskrift.doctor.examination import examine, examine_plan
 from avskrift.doctor.subject import Settings
 
@@ -236,6 +236,16 @@ class Account:
             assert not report.has_errors(), f"{model.name}: {report.generate_report()}"
         response = AWSResponse("https://aws.example", status, {}, None)
         return response, {**copy.deepcopy(parsed), "ResponseMetadata": {"HTTPStatusCode": int(status)}}
+
+
+def by_name(checks: list[Check]) -> dict[str, Check]:
+    """The worst line of each name."""
+    order = [Level.GREEN, Level.YELLOW, Level.RED]
+    worst: dict[str, Check] = {}
+    for check in checks:
+        if check.name not in worst or order.index(check.level) > order.index(worst[check.name].level):
+            worst[check.name] = check
+    return worst
 
 
 def reach_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
