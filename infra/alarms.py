@@ -115,6 +115,11 @@ def _work_rules(config: Config) -> Iterator[Rule]:
         threshold=config.oldest_wait_alarm_s,
     )
     yield Rule(
+        name="jobs-unserved",
+        meaning="jobs failed because no instance could be had for them, or none that worked.",
+        metric=counted(config, metrics.JOBS_UNSERVED),
+    )
+    yield Rule(
         name="malformed-rows",
         meaning="rows of the table were edited into nonsense; they were ended or put aside.",
         metric=counted(config, metrics.MALFORMED_ROWS),

@@ -93,7 +93,9 @@ def _work(config: Config) -> list[Graph]:
 
 def _fleet(config: Config) -> list[Graph]:
     instances = _ours(config, metrics.SPOT_INSTANCES, metrics.ON_DEMAND_INSTANCES, metrics.OVERDUE_INSTANCES)
-    launches = _ours(config, metrics.INSTANCES_LAUNCHED, metrics.BARREN_PASSES, metrics.IMAGE_MISSING)
+    launches = _ours(
+        config, metrics.INSTANCES_LAUNCHED, metrics.BARREN_PASSES, metrics.IMAGE_MISSING, metrics.JOBS_UNSERVED
+    )
     return [
         Graph("Instances", instances, limit=(config.max_instances, "max_instances")),
         Graph("Launches", launches),
@@ -129,7 +131,7 @@ def _trouble(config: Config, queues: Queues, functions: Functions) -> list[Graph
         *(metrics.LOST_BEATS, metrics.CAPACITY_FAULTS, metrics.RECONCILE_FAULTS),
         *(metrics.MALFORMED_ROWS, metrics.MALFORMED_MESSAGES, metrics.SPEND_LIMIT_REACHED),
     )
-    ages = {"uploads": queues.uploads, "jobs": queues.jobs, "outbox": queues.outbox}
+    ages = {"uploads": queues.uploads, "outbox": queues.outbox}  # of jobs, "Oldest wait" says it better
     letters = {"uploads": queues.uploads_dlq, "jobs": queues.jobs_dlq, "outbox": queues.outbox_dlq}
     oldest = [
         queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum", label=name)

@@ -89,6 +89,7 @@ def _count(report: Report) -> None:
     counts.count(metrics.CAPACITY_FAULTS, report.faults)
     counts.count(metrics.MALFORMED_ROWS, len(report.malformed))
     counts.count(metrics.JOBS_FAILED, report.failed)
+    counts.count(metrics.JOBS_UNSERVED, report.unserved)
     counts.count(metrics.JOBS_CANCELLED, report.cancelled)
     if report.cost_usd:
         counts.measure(metrics.JOB_COST, report.cost_usd)

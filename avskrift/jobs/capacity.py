@@ -226,6 +226,7 @@ class _Pass:
         self.report.failed += 1
         self.report.cost_usd += number_of((ended.cost or {}).get("usd"))
         self.report.lost_beats += fail.code == "attempts_exhausted"
+        self.report.unserved += fail.code != "attempts_exhausted"
         if outbox:
             send_outbox(self.capacity.sqs, self.settings.outbox_queue_url, outbox)
 

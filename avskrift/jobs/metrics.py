@@ -60,6 +60,7 @@ MALFORMED_MESSAGES = Metric("MalformedMessages", "Count", "Sum", "messages that 
 # What becomes of jobs, said once by whoever ends one; cancellations by λ capacity, whoever asked for them.
 JOBS_COMPLETED = Metric("JobsCompleted", "Count", "Sum", "jobs that brought a transcript")
 JOBS_FAILED = Metric("JobsFailed", "Count", "Sum", "jobs that failed")
+JOBS_UNSERVED = Metric("JobsUnserved", "Count", "Sum", "of those that failed, jobs that no instance could be had for")
 JOBS_CANCELLED = Metric("JobsCancelled", "Count", "Sum", "jobs that were cancelled")
 JOB_COST = Metric("JobCost", "None", "Sum", "US dollars of ended jobs")
 AUDIO = Metric("Audio", "Seconds", "Sum", "audio transcribed")

@@ -44,6 +44,8 @@ class Report:
     """Jobs that this pass ended."""
     cost_usd: float = 0.0
     """What these had cost."""
+    unserved: int = 0
+    """Of these, jobs for which no instance came, or none that worked."""
     cancelled: int = 0
     """Jobs that somebody cancelled since the last pass."""
     lost_beats: int = 0

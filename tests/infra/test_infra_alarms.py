@@ -36,7 +36,7 @@ def test_alarms_on_our_metrics_read_what_the_code_emits(alarms: Mapping[str, Any
         assert alarm["Statistic"] == said[alarm["MetricName"]].statistic, name
         assert alarm["Dimensions"] == [{"Name": DIMENSION, "Value": "avskrift"}], name
     assert ours.keys() == {
-        *("oldest-wait", "malformed-rows", "webhooks-failing", "webhooks-abandoned"),
+        *("oldest-wait", "jobs-unserved", "malformed-rows", "webhooks-failing", "webhooks-abandoned"),
         *("launch-failures", "overdue-instances", "spend-warning", "spend-limit"),
     }
 

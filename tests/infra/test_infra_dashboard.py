@@ -48,7 +48,7 @@ def test_queues_and_functions_are_shown(body: Mapping[str, Any]) -> None:
     queues, parts = ("uploads", "jobs", "outbox"), ("register", "reconcile", "capacity", "deliver")
     assert sorted(labels) == sorted(
         [
-            *(("ApproximateAgeOfOldestMessage", name) for name in queues),
+            *(("ApproximateAgeOfOldestMessage", name) for name in ("uploads", "outbox")),
             *(("ApproximateNumberOfMessagesVisible", name) for name in queues),
             *(("Errors", name) for name in parts),
         ]

@@ -114,6 +114,14 @@ def test_a_quota_that_is_used_up_rings(watched: Deployment, monkeypatch: pytest.
     assert sum(value for _, value in watched.watch.values["LaunchFaultsQuota"]) >= 2
 
 
+def test_a_deployment_without_an_image_rings(watched: Deployment) -> None:
+    """Its jobs fail at once: nothing lasts, and every client is told of a failure that is not theirs."""
+    watched.data.client("ssm").put_parameter(Name="/ami", Value="none", Overwrite=True)
+    watched.upload("uploads/a.mp3")
+    watched.minutes(5)
+    assert watched.watch.rang() == {"jobs-unserved"}
+
+
 def test_lack_of_spot_that_on_demand_makes_up_for_rings_nothing(
     watched: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
