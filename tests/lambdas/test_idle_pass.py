@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from infra.idle_cost import IDLE_PASSES, IdlePass
+from lambdas.clients import client
 from tests.lambdas.invoking import Context
 
 UNITS = {"GetItem": 1.0, "Query": 0.5}
@@ -26,16 +27,16 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     def counting(make: Callable[[str], Any]) -> Callable[[str], Any]:
         def make_counting(service: str) -> Any:
-            client = make(service)
-            client.meta.events.register(
+            made_client = make(service)
+            made_client.meta.events.register(
                 "before-call", lambda model, **_: made.update([f"{service}.{model.name}"]), unique_id="count"
             )
-            return client
+            return made_client
 
         return make_counting
 
     for module in ("capacity", "reconcile"):
-        monkeypatch.setattr(f"lambdas.{module}.client", counting(__import__("lambdas.clients").clients.client))
+        monkeypatch.setattr(f"lambdas.{module}.client", counting(client))
     return made
 
 
