@@ -1,4 +1,7 @@
-"""What capacity may do with EC2: launch from this deployment's template, tag what it launches, end what is its own."""
+"""What capacity may do with EC2: launch its types in its subnets, tag what it launches, end what is its own.
+
+That it launches from the deployment's template is in its code, not in its rights (docs/security.md).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from infra.permissions import allow
 
 #: The tag that EC2 itself puts on instances of a launch template: it finds those that lost ours.
 TEMPLATE_TAG = "aws:ec2launchtemplate:id"
-LAUNCH_ACTIONS = ("ec2:CreateFleet", "ec2:RunInstances")
+LAUNCH, FLEET = "ec2:RunInstances", "ec2:CreateFleet"
+LAUNCH_ACTIONS = (FLEET, LAUNCH)
 #: What capacity looks at: the fleet, and what a spot instance costs when it is launched.
 DESCRIBE_ACTIONS = ("ec2:DescribeInstances", "ec2:DescribeSpotPriceHistory")
 #: Kinds of resources that a launch makes or uses beside the instance and its template.
@@ -26,10 +30,14 @@ def launch_statements(config: Config, fleet: Fleet, network: Network) -> list[ia
     stack = cdk.Stack.of(fleet)
     instances = _any(stack, "instance")
     carries_our_tag = {f"aws:RequestTag/{DEPLOYMENT_TAG}": config.name}
+    is_ours = {"StringEquals": {**carries_our_tag, "ec2:InstanceType": list(config.instance_types)}}
     return [
         # Both actions are asked for, as CreateFleet launches in the caller's name; parted by what can carry a tag as in
         # https://karpenter.sh/docs/reference/cloudformation/ (read 2026-11), which launches the same way.
-        allow(LAUNCH_ACTIONS, [_any(stack, "fleet"), instances], {"StringEquals": carries_our_tag}),
+        allow(FLEET, [_any(stack, "fleet"), instances], {"StringEquals": carries_our_tag}),
+        # Every launch names its type. Its template is in no condition: nothing says that CreateFleet, which launches in
+        # the caller's name, tells RunInstances of it as ec2:LaunchTemplate; a launch would be refused if it did not.
+        allow(LAUNCH, instances, is_ours),
         allow(LAUNCH_ACTIONS, _launch_parts(stack, fleet, network)),
         allow(
             "ec2:CreateTags",

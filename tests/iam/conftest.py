@@ -39,6 +39,8 @@ class Names:
     agent_logs: str
     template: str
     subnet: str
+    group: str
+    profile: str
     roles: Mapping[str, str]
     """ARN of each part's role."""
 
@@ -111,6 +113,8 @@ class Judge:
             agent_logs="/avskrift/avskrift/agent",
             template=self._one("AWS::EC2::LaunchTemplate"),
             subnet=template.resolve({"Fn::GetAtt": [subnets[0], "SubnetId"]}),
+            group=self._one("AWS::EC2::SecurityGroup"),
+            profile=self._one("AWS::IAM::InstanceProfile"),
             roles={part: f"arn:aws:iam::{ACCOUNT_ID}:role/{name}" for part, name in self._roles.items()},
         )
 
@@ -146,6 +150,10 @@ class Court:
         self._sessions = {part: cloud.assume(arn) for part, arn in roles.items()}
         self._clients: dict[tuple[str, str, bool], Any] = {}
         outputs = cloud.outputs
+        found = cloud.client("ec2").describe_launch_template_versions(
+            LaunchTemplateId=outputs["LaunchTemplateId"], Versions=["$Latest"]
+        )
+        launched = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
         self.names = Names(
             bucket=outputs["BucketName"],
             table=outputs["TableName"],
@@ -160,6 +168,8 @@ class Court:
             agent_logs=outputs["AgentLogGroup"],
             template=outputs["LaunchTemplateId"],
             subnet=outputs["SubnetIds"].partition(",")[0],
+            group=launched["SecurityGroupIds"][0],
+            profile=launched["IamInstanceProfile"]["Arn"],
             roles=roles,
         )
 

@@ -165,8 +165,20 @@ def fleet(tags: list[dict[str, str]], **override: str) -> Callable[[Any], Call]:
     return call
 
 
-def run_anything() -> Callable[[Any], Call]:
-    return ec2("RunInstances", ImageId="ami-0123456789abcdef0", InstanceType="g6.xlarge", MinCount=1, MaxCount=1)
+def run(tags: list[dict[str, str]], **override: Any) -> Callable[[Any], Call]:
+    """One instance without the template, in the deployment's network and with its role."""
+
+    def call(names: Any) -> Call:
+        wanted = {
+            **{"ImageId": "ami-0123456789abcdef0", "InstanceType": "g6.xlarge", "MinCount": 1, "MaxCount": 1},
+            "SubnetId": names.subnet,
+            "SecurityGroupIds": [names.group],
+            "IamInstanceProfile": {"Arn": names.profile},
+            "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}],
+        }
+        return Call("ec2", "RunInstances", {**wanted, **override})
+
+    return call
 
 
 AGENT = [
@@ -215,7 +227,7 @@ AGENT = [
     never("agent", "make log groups", lambda names: Call("logs", "CreateLogGroup", {"logGroupName": "/x"})),
     never("agent", "wake a function", invoke("capacity")),
     never("agent", "launch a fleet", fleet(TAGS)),
-    never("agent", "launch an instance", run_anything()),
+    never("agent", "launch an instance", run(TAGS)),
     never("agent", "terminate an instance", ec2("TerminateInstances", InstanceIds=["i-0123456789abcdef0"])),
     never("agent", "look at instances", ec2("DescribeInstances")),
     never("agent", "read parameters", parameter()),
@@ -282,7 +294,19 @@ CAPACITY = [
     never("capacity", "launch a fleet without our tag", fleet([{"Key": "x", "Value": "y"}])),
     never("capacity", "launch under another deployment's tag", fleet([{**TAGS[0], "Value": "press"}])),
     never("capacity", "launch in a foreign subnet", fleet(TAGS, SubnetId="subnet-0123456789abcdef0")),
-    never("capacity", "launch past the template", run_anything()),
+    never("capacity", "launch a fleet of another instance type", fleet(TAGS, InstanceType="p5.48xlarge")),
+    # Nothing but the code of capacity keeps it to the template, its image and its user data: docs/security.md.
+    may("capacity", "launch past the template what carries our tag", run(TAGS)),
+    never("capacity", "launch past the template without our tag", run([{"Key": "x", "Value": "y"}])),
+    never("capacity", "launch past the template another instance type", run(TAGS, InstanceType="p5.48xlarge")),
+    never(
+        "capacity", "launch past the template in a foreign subnet", run(TAGS, SubnetId="subnet-0123456789abcdef0")
+    ),
+    never(
+        "capacity",
+        "launch past the template with a foreign security group",
+        run(TAGS, SecurityGroupIds=["sg-0123456789abcdef0"]),
+    ),
     never("capacity", "tag what exists", ec2("CreateTags", Resources=["i-0123456789abcdef0"], Tags=TAGS)),
     never(
         "capacity", "end an instance without our tag", ec2("TerminateInstances", InstanceIds=["i-0fedcba9876543210"])

@@ -131,13 +131,16 @@ def test_capacity_ends_only_instances_that_carry_a_mark_of_ours(resources: Resou
 
 def test_capacity_launches_only_tagged_instances_in_our_own_network(resources: Resources) -> None:
     role = only(resources, "AWS::IAM::Role", "CapacityRole")
-    launching = [each for each in statements(role) if "ec2:RunInstances" in listed(each["Action"])]
-    (instances,) = [each for each in launching if "Condition" in each]
+    launching = [each for each in statements(role) if {"ec2:CreateFleet", "ec2:RunInstances"} & {*listed(each["Action"])}]
     (parts,) = [each for each in launching if "Condition" not in each]
+    tagged = {each["Action"]: each for each in launching if "Condition" in each}
 
-    assert instances["Condition"]["StringEquals"] == {"aws:RequestTag/avskrift:deployment": "avskrift"}
-    assert "instance/*" in json.dumps(instances["Resource"])
-    assert all(each["Action"] == ["ec2:CreateFleet", "ec2:RunInstances"] for each in launching)
+    ours = {"aws:RequestTag/avskrift:deployment": "avskrift"}
+    assert set(tagged) == {"ec2:CreateFleet", "ec2:RunInstances"}
+    assert tagged["ec2:CreateFleet"]["Condition"] == {"StringEquals": ours}
+    types = ["g4dn.xlarge", "g6.xlarge", "g5.xlarge"]
+    assert tagged["ec2:RunInstances"]["Condition"] == {"StringEquals": {**ours, "ec2:InstanceType": types}}
+    assert "instance/*" in json.dumps(tagged["ec2:RunInstances"]["Resource"])
     allowed = json.dumps(parts["Resource"])
     assert not [kind for kind in ("instance/*", "subnet/*", "security-group/*", "launch-template/*") if kind in allowed]
 
