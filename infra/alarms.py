@@ -2,6 +2,9 @@
 
 Each is named ``<deployment>-<rule>`` and has a paragraph ``## <rule>`` in docs/operations.md. An alarm costs 0.10 USD a
 month for each metric that it reads, so none reads more than one.
+
+None tells that it is over: an alarm is made without data and then becomes fine, which CloudWatch takes for an end
+(aws-cloudformation/cloudformation-coverage-roadmap#2486, read 2026-11). A first deployment would tell one for each.
 """
 
 from __future__ import annotations
@@ -92,7 +95,6 @@ class Alarms(Construct):
             treat_missing_data=rule.missing,
         )
         alarm.add_alarm_action(actions.SnsAction(self._topic))
-        alarm.add_ok_action(actions.SnsAction(self._topic))
         return alarm
 
 

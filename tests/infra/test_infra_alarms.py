@@ -11,6 +11,7 @@ from aws_cdk.assertions import Template
 
 from avskrift.jobs.metrics import DIMENSION, NAMESPACE
 from tests.infra.catalog_use import CHECKOUT, catalog, emitted
+from tests.lambdas.watching import NEW, CloudWatch
 
 TOPIC_ARN = "arn:aws:sns:eu-north-1:123456789012:on-call"
 RUNBOOK = (CHECKOUT / "docs" / "operations.md").read_text()
@@ -87,6 +88,40 @@ def test_no_beat_of_the_control_plane_sets_off_an_alarm(
     assert failing["TreatMissingData"] == "notBreaching"
 
 
+DEPLOYED = 1_800_090.0
+"""Seconds: in the middle of a period."""
+HOURS = 2
+
+
+def idling(alarms: Mapping[str, Any], beats_end: float = 60.0 * HOURS) -> CloudWatch:
+    """The first hours of a deployment to which nothing is uploaded; its functions are called until that minute."""
+    watch = CloudWatch(alarms)
+    for minute in range(60 * HOURS):
+        now = DEPLOYED + 60 * minute
+        watch.pass_time(now)
+        for name, every_min in (("capacity", 1), ("reconcile", 10)):
+            if 0 < minute < beats_end and minute % every_min == 0:
+                watch.values[f"{name}-no-beat"].append((now, 1.0))
+    return watch
+
+
+def test_a_fresh_deployment_tells_of_no_more_than_the_beats_that_have_yet_to_come(alarms: Mapping[str, Any]) -> None:
+    watch = idling(alarms)
+    assert watch.told() == [("capacity-no-beat", "ALARM"), ("reconcile-no-beat", "ALARM")]
+    assert {name: watch.states(name)[-1] for name in alarms} == {**dict.fromkeys(alarms, "OK"), "spend-warning": NEW}
+
+
+def test_alarms_that_told_of_their_end_would_tell_each_time_one_is_made(alarms: Mapping[str, Any]) -> None:
+    """Why none does: every one that is fine would say so at the first deployment."""
+    talking = {name: {**alarm, "OKActions": [TOPIC_ARN]} for name, alarm in alarms.items()}
+    assert {name for name, state in idling(talking).told() if state == "OK"} == alarms.keys() - {"spend-warning"}
+
+
+def test_functions_that_are_called_no_more_are_told_of(alarms: Mapping[str, Any]) -> None:
+    told = idling(alarms, beats_end=40).told()
+    assert sorted(told) == [("capacity-no-beat", "ALARM")] * 2 + [("reconcile-no-beat", "ALARM")] * 2
+
+
 def test_what_a_deployment_mends_by_itself_must_last(alarms: Mapping[str, Any]) -> None:
     assert sets_off_at(alarms["launch-failures"], 1, periods=3)
     assert sets_off_at(alarms["overdue-instances"], 1, periods=3)
@@ -133,7 +168,7 @@ def test_alarms_tell_a_topic_of_their_own_over_tls_only(template: Template, alar
     statements = policy["Properties"]["PolicyDocument"]["Statement"]
 
     for alarm in alarms.values():
-        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic_id}]
+        assert alarm["AlarmActions"] == [{"Ref": topic_id}]
     (denied,) = [each for each in statements if each["Effect"] == "Deny"]
     assert (denied["Principal"], denied["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": "false"}})
     (allowed,) = [each for each in statements if each["Effect"] == "Allow"]

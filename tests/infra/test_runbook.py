@@ -12,6 +12,7 @@ import typer
 from aws_cdk.assertions import Template
 
 from avskrift.cli import app
+from avskrift.webhooks.schedule import RETRY_DELAYS_S
 from tests.infra.catalog_use import CHECKOUT, catalog
 
 RUNBOOK = (CHECKOUT / "docs" / "operations.md").read_text()
@@ -58,6 +59,18 @@ def test_scripts_that_are_named_exist() -> None:
 def test_metrics_that_are_asked_for_exist() -> None:
     names = {metric.name for family in catalog().values() for metric in family}
     assert set(re.findall(r"--metric-name (\w+)", RUNBOOK)) <= names
+
+
+def test_messages_are_moved_to_a_queue_that_is_named() -> None:
+    """Events that EventBridge itself put among the dead letters have no queue to go back to."""
+    moves = [line for line in code_of(RUNBOOK) if "start-message-move-task" in line]
+    assert moves
+    assert all("--destination-arn" in line for line in moves)
+
+
+def test_webhooks_are_tried_for_as_long_as_it_says() -> None:
+    assert round(sum(RETRY_DELAYS_S) / 86_400) == 3
+    assert "Webhooks are tried for about three days" in RUNBOOK
 
 
 def test_log_groups_that_are_read_exist(template: Template) -> None:
