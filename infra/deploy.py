@@ -45,6 +45,7 @@ NEXT_STEPS = """
 Deployed. Upload a recording: aws s3 cp talk.mp3 s3://{bucket}/uploads/ --region {region}
 The key to verify webhooks with is whsec_ followed by "current" of the secret:
 aws secretsmanager get-secret-value --region {region} --secret-id {secret} --query SecretString
+The alarms {name}-capacity-no-beat and {name}-reconcile-no-beat ring once at first, until both functions have run.
 To look again: avskrift doctor --deployment {name}. To remove it: {remove}\
 """
 
