@@ -87,7 +87,6 @@ def _import_s(handler: str, unpacked: Path) -> float:
         "PYTHONPATH": str(unpacked),
         "PYTHONDONTWRITEBYTECODE": "1",
         "POWERTOOLS_SERVICE_NAME": "bench",
-        "POWERTOOLS_METRICS_NAMESPACE": "bench",
         "AWS_DEFAULT_REGION": "eu-north-1",
     }
     command = [sys.executable, "-c", _TIMED_IMPORT, handler, str(unpacked)]

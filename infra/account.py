@@ -10,8 +10,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from constructs import Construct
 
+from avskrift.jobs.fleet import DEPLOYMENT_TAG
 from infra.config import Config
-from infra.fleet import DEPLOYMENT_TAG
 
 REGION = "us-east-1"
 """Home of AWS' billing, where all that belongs to it is known."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from avskrift.doctor.account import BOOTSTRAP_PARAMETER, MIN_BOOTSTRAP, SPOT_ROLES
 from avskrift.doctor.check import Level
 from avskrift.doctor.examination import examine, examine_plan
-from avskrift.doctor.image import NO_IMAGE
 from avskrift.doctor.stack import find_stack
 from avskrift.doctor.subject import Settings
 from avskrift.errors import ConfigurationError
+from avskrift.jobs.observation import NO_IMAGE
 from infra.checkout import CHECKOUT, add_context, config_of
 from infra.operator import Target, cdk, confirm, reach_account, run, say, show
 

@@ -13,6 +13,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from avskrift.jobs.fleet import DEPLOYMENT_TAG, ROOT_DEVICE
+from avskrift.jobs.layout import RESULTS_PREFIX, UPLOADS_PREFIX, WORK_PREFIX
 from infra import permissions
 from infra.acknowledged import acknowledge_wildcards
 from infra.config import Config
@@ -21,12 +23,8 @@ from infra.logs import log_group
 from infra.network import Network
 from infra.permissions import allow
 from infra.queues import Queues
-from infra.storage import RESULTS_PREFIX, UPLOADS_PREFIX, WORK_PREFIX, Storage
+from infra.storage import Storage
 from infra.webhooks import WebhookSecret
-
-DEPLOYMENT_TAG = "avskrift:deployment"
-#: Root device of the Ubuntu image that the AMI is built from.
-ROOT_DEVICE = "/dev/sda1"
 
 
 @dataclass(frozen=True)

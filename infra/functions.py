@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from avskrift.jobs.metrics import NAMESPACE
+from avskrift.jobs.layout import UPLOADS_PREFIX
 from infra import permissions
 from infra.acknowledged import acknowledge, acknowledge_wildcards
 from infra.bundling import lambda_code
@@ -26,7 +26,7 @@ from infra.logs import log_group
 from infra.network import Network
 from infra.permissions import allow
 from infra.queues import DELIVER_TIMEOUT_S, REGISTER_TIMEOUT_S, Queues
-from infra.storage import UPLOADS_PREFIX, Storage
+from infra.storage import Storage
 from infra.webhooks import WebhookSecret
 
 NEWEST_RUNTIME = lambda_.Runtime.PYTHON_3_14
@@ -254,7 +254,8 @@ def _capacity(surroundings: Surroundings) -> FunctionSpec:
             "AVSKRIFT_IDLE_LIMIT_S": str(config.idle_limit_s),
         },
         statements=[
-            allow([*permissions.ITEM_ACTIONS, "dynamodb:DeleteItem"], storage.table.table_arn),
+            allow(permissions.ITEM_ACTIONS, storage.table.table_arn),
+            permissions.allow_giving_back_the_lease(storage.table.table_arn),
             allow("dynamodb:Query", storage.status_index_arn),
             allow("sqs:SendMessage", [queues.jobs.queue_arn, queues.outbox.queue_arn]),
             allow("sqs:GetQueueAttributes", queues.jobs.queue_arn),
@@ -294,7 +295,6 @@ def _common_environment(surroundings: Surroundings) -> dict[str, str]:
         "AVSKRIFT_JOBS_QUEUE_URL": queues.jobs.queue_url,
         "AVSKRIFT_OUTBOX_QUEUE_URL": queues.outbox.queue_url,
         "AVSKRIFT_JOB_TTL_DAYS": str(config.job_ttl_days),
-        "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
     }
     return {**environment, "AVSKRIFT_INSECURE_CALLBACKS": "1"} if config.local else environment
 

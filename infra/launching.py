@@ -8,13 +8,12 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
+from avskrift.jobs.fleet import DEPLOYMENT_TAG, TEMPLATE_TAG
 from infra.config import Config
-from infra.fleet import DEPLOYMENT_TAG, Fleet
+from infra.fleet import Fleet
 from infra.network import Network
 from infra.permissions import allow
 
-#: The tag that EC2 itself puts on instances of a launch template: it finds those that lost ours.
-TEMPLATE_TAG = "aws:ec2launchtemplate:id"
 LAUNCH, FLEET = "ec2:RunInstances", "ec2:CreateFleet"
 LAUNCH_ACTIONS = (FLEET, LAUNCH)
 #: What capacity looks at: the fleet, and what a spot instance costs when it is launched.

@@ -10,14 +10,14 @@ from typing import Any
 
 from aws_cdk import aws_iam as iam
 
+from avskrift.jobs.instance_prices import INSTANCE_PK
+from avskrift.jobs.lease import LEASE_PK
+from avskrift.jobs.reconcile import CURSOR_PK
+
 #: Single items, and transactions that write them under conditions: those need no action of their own.
 ITEM_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 #: Keys of what register, deliver and agents write; launches, the lease and the fleet's memory are capacity's alone.
 JOB_ITEM_KEYS = ("job#*", "outbox#*")
-#: What capacity noted about each instance it launched: agents read what theirs costs (avskrift.jobs.instance_prices).
-INSTANCE_ITEM_KEYS = ("instance#*",)
-#: Where reconcile keeps its place in the bucket (avskrift.jobs.reconcile.CURSOR_PK).
-RECONCILE_CURSOR_KEY = "fleet#reconcile"
 CONSUME_ACTIONS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 #: What an SQS event source mapping does in the name of its function.
 EVENT_SOURCE_ACTIONS = (*CONSUME_ACTIONS, "sqs:GetQueueAttributes")
@@ -45,12 +45,17 @@ def allow_job_items(table_arn: str) -> iam.PolicyStatement:
 
 def allow_reconciled_items(table_arn: str) -> iam.PolicyStatement:
     """The same, many at once, and reconcile's own cursor."""
-    return _allow_items((*ITEM_ACTIONS, "dynamodb:BatchGetItem"), (*JOB_ITEM_KEYS, RECONCILE_CURSOR_KEY), table_arn)
+    return _allow_items((*ITEM_ACTIONS, "dynamodb:BatchGetItem"), (*JOB_ITEM_KEYS, CURSOR_PK), table_arn)
 
 
 def allow_instance_items(table_arn: str) -> iam.PolicyStatement:
-    """Reading what capacity noted about instances."""
-    return _allow_items(("dynamodb:GetItem",), INSTANCE_ITEM_KEYS, table_arn)
+    """Reading what capacity noted about instances: agents read what theirs costs."""
+    return _allow_items(("dynamodb:GetItem",), (f"{INSTANCE_PK}*",), table_arn)
+
+
+def allow_giving_back_the_lease(table_arn: str) -> iam.PolicyStatement:
+    """Removing the item that keeps two passes of capacity apart, and no other: jobs are removed by people."""
+    return _allow_items(("dynamodb:DeleteItem",), (LEASE_PK,), table_arn)
 
 
 def _allow_items(actions: Sequence[str], keys: Sequence[str], table_arn: str) -> iam.PolicyStatement:

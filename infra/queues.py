@@ -12,10 +12,10 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from avskrift.jobs.layout import UPLOADS_PREFIX
 from infra.config import Config
 from infra.encryption import Encryption
 from infra.limits import MESSAGE_RETENTION_S
-from infra.storage import UPLOADS_PREFIX
 
 #: AWS asks for a visibility timeout of at least six times the consuming function's timeout.
 VISIBILITY_PER_TIMEOUT = 6

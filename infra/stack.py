@@ -8,9 +8,10 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from avskrift import __version__
+from avskrift.jobs.fleet import DEPLOYMENT_TAG
 from infra.config import Config
 from infra.encryption import Encryption
-from infra.fleet import DEPLOYMENT_TAG, AgentResources, Fleet
+from infra.fleet import AgentResources, Fleet
 from infra.functions import Functions, Surroundings
 from infra.network import Network
 from infra.observability import Observability

@@ -12,14 +12,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from avskrift.jobs.layout import RESULTS_PREFIX, UPLOADS_PREFIX, WORK_PREFIX
+from avskrift.jobs.table import STATUS_INDEX
 from infra.acknowledged import acknowledge
 from infra.config import Config
 from infra.encryption import Encryption
-
-UPLOADS_PREFIX = "uploads/"
-RESULTS_PREFIX = "results/"
-WORK_PREFIX = "work/"
-STATUS_INDEX = "by_status"
 
 #: Days an overwritten or deleted result can still be fetched as an old version.
 RESULTS_UNDO_DAYS = 7

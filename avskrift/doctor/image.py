@@ -9,14 +9,12 @@ from botocore.exceptions import ClientError
 
 from avskrift.doctor.check import Check, green, red, yellow
 from avskrift.doctor.subject import Subject
+from avskrift.jobs.fleet import ROOT_DEVICE
+from avskrift.jobs.observation import NO_IMAGE
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import ImageTypeDef
 
-NO_IMAGE = "none"
-"""What the parameter says until there is an image; nothing is launched then."""
-ROOT_DEVICE = "/dev/sda1"
-"""What the launch template calls the root volume; the size of another device's would not be changed by it."""
 _UNKNOWN = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"})
 _NAME = "image"
 

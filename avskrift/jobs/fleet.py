@@ -29,6 +29,8 @@ DEPLOYMENT_TAG = "avskrift:deployment"
 LAUNCH_TAG = "avskrift:launch"
 TEMPLATE_TAG = "aws:ec2launchtemplate:id"
 """Set by EC2 itself: nobody can take it away."""
+ROOT_DEVICE = "/dev/sda1"
+"""Root device of the Ubuntu image that the AMI is built from: what the launch template sizes and encrypts."""
 OPEN_KEY = "launch#open"
 """Index partition of launch records that have no answer yet."""
 LIVE_STATES = frozenset({"pending", "running", "stopping", "stopped"})

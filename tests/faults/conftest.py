@@ -68,7 +68,6 @@ def world(
     for name, value in environment.items():
         monkeypatch.setenv(f"AVSKRIFT_{name}", value)
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "avskrift")
     functions = {name: importlib.import_module(f"lambdas.{name}") for name in FUNCTIONS}
     _forget_deployment(functions)
     yield World(

@@ -282,7 +282,9 @@ RECONCILE = [
 
 CAPACITY = [
     may("capacity", "hold its lease", put("lease#capacity")),
-    may("capacity", "drop its lease", delete("lease#other")),
+    may("capacity", "give its lease back", delete("lease#capacity")),
+    never_by_key("capacity", "remove a job", delete("job#a")),
+    never_by_key("capacity", "remove the record of a launch", delete("launch#a")),
     may("capacity", "list jobs", by_status()),
     may("capacity", "change a job", update("job#a")),
     may("capacity", "put a job back in the queue", send("jobs")),
@@ -299,9 +301,7 @@ CAPACITY = [
     may("capacity", "launch past the template what carries our tag", run(TAGS)),
     never("capacity", "launch past the template without our tag", run([{"Key": "x", "Value": "y"}])),
     never("capacity", "launch past the template another instance type", run(TAGS, InstanceType="p5.48xlarge")),
-    never(
-        "capacity", "launch past the template in a foreign subnet", run(TAGS, SubnetId="subnet-0123456789abcdef0")
-    ),
+    never("capacity", "launch past the template in a foreign subnet", run(TAGS, SubnetId="subnet-0123456789abcdef0")),
     never(
         "capacity",
         "launch past the template with a foreign security group",

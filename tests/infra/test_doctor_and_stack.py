@@ -11,10 +11,9 @@ import pytest
 from aws_cdk.assertions import Template
 
 import avskrift.doctor
-from avskrift.doctor import functions, image
+from avskrift.doctor import functions
 from avskrift.doctor.subject import USUAL, Settings
 from infra.config import Config
-from infra.fleet import ROOT_DEVICE
 
 SOURCES = "".join(path.read_text() for path in Path(avskrift.doctor.__file__).parent.glob("*.py"))
 
@@ -52,7 +51,3 @@ def test_the_doctors_settings_are_those_of_a_deployment() -> None:
 
     assert Settings.of(config).instance_types == config.instance_types
     assert {name: getattr(config, name) for name in USUAL} == USUAL
-
-
-def test_the_root_device_is_the_launch_templates() -> None:
-    assert image.ROOT_DEVICE == ROOT_DEVICE

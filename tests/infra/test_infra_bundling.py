@@ -90,7 +90,6 @@ def test_each_handler_runs_from_the_asset_alone(part: str, asset: Path, runtime:
         "PYTHONDONTWRITEBYTECODE": "1",
         "AWS_DEFAULT_REGION": "eu-north-1",
         "POWERTOOLS_SERVICE_NAME": part,
-        "POWERTOOLS_METRICS_NAMESPACE": "avskrift",
     }
 
     done = subprocess.run(

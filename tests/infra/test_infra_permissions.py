@@ -131,12 +131,13 @@ def test_capacity_ends_only_instances_that_carry_a_mark_of_ours(resources: Resou
 
 def test_capacity_launches_only_tagged_instances_in_our_own_network(resources: Resources) -> None:
     role = only(resources, "AWS::IAM::Role", "CapacityRole")
-    launching = [each for each in statements(role) if {"ec2:CreateFleet", "ec2:RunInstances"} & {*listed(each["Action"])}]
+    wanted = {"ec2:CreateFleet", "ec2:RunInstances"}
+    launching = [each for each in statements(role) if wanted & {*listed(each["Action"])}]
     (parts,) = [each for each in launching if "Condition" not in each]
     tagged = {each["Action"]: each for each in launching if "Condition" in each}
 
     ours = {"aws:RequestTag/avskrift:deployment": "avskrift"}
-    assert set(tagged) == {"ec2:CreateFleet", "ec2:RunInstances"}
+    assert set(tagged) == wanted
     assert tagged["ec2:CreateFleet"]["Condition"] == {"StringEquals": ours}
     types = ["g4dn.xlarge", "g6.xlarge", "g5.xlarge"]
     assert tagged["ec2:RunInstances"]["Condition"] == {"StringEquals": {**ours, "ec2:InstanceType": types}}
