@@ -2,8 +2,8 @@
 
 An account's first three dashboards of up to 50 metrics are free, each further or larger one costs 3 USD a month
 (https://aws.amazon.com/cloudwatch/pricing, read 2026-11). So a count that rings an alarm by being there is not drawn
-again: the alarms stand above, each with its graph. A SEARCH expression would draw many metrics as one, but whether it is
-billed as one nobody says.
+again: the alarms stand above, each with its graph. A SEARCH expression would draw many metrics as one, but whether it
+is billed as one is not documented.
 """
 
 from __future__ import annotations

@@ -9,9 +9,11 @@ from tests.infra.security_rules import Rule, Template, listed, of_type, role_sta
 
 PREFIXES = {"uploads/", "results/", "work/"}
 VISIBILITY_PER_TIMEOUT = 6
-#: The alarms that wake a person: our own metrics, and those of the queues.
+#: Our own metrics among those that wake a person.
 ALARMED_METRICS = (
     metrics.OLDEST_WAIT,
+    metrics.JOBS_UNSERVED,
+    metrics.MALFORMED_ROWS,
     metrics.BARREN_PASSES,
     metrics.OVERDUE_INSTANCES,
     metrics.WEBHOOK_FAILURES,
@@ -120,27 +122,45 @@ def _rules_without_dead_letters(template: Template) -> Iterable[str]:
 def somebody_is_woken(template: Template) -> list[str]:
     """An alarm on each thing that needs a person, and each alarm tells somebody."""
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    mute = [name for name, each in alarms.items() if not each.get("AlarmActions")]
-    told = {(each.get("Namespace"), each["MetricName"]) for each in alarms.values()}
-    missing = [each.name for each in ALARMED_METRICS if (metrics.NAMESPACE, each.name) not in told]
-    watched = {
-        (each["MetricName"], text(dimension["Value"]))
-        for each in alarms.values()
-        for dimension in each.get("Dimensions", [])
-    }
-    queues = of_type(template, "AWS::SQS::Queue")
-    unwatched = [
-        name
-        for name in queues
-        if "RedrivePolicy" not in queues[name]
-        and ("ApproximateNumberOfMessagesVisible", text({"Fn::GetAtt": [name, "QueueName"]})) not in watched
+    mute = [
+        name for name, each in alarms.items() if not each.get("AlarmActions") or each.get("ActionsEnabled") is False
     ]
-    beats = [
-        name
-        for name in of_type(template, "AWS::Lambda::Function")
-        if "Capacity" in name and ("Errors", text({"Ref": name})) not in watched
-    ]
-    return [*mute, *missing, *unwatched, *beats]
+    watched = {_watch(each) for each in alarms.values()}
+    return [*mute, *(" ".join(one) for one in _needed(template) if one not in watched)]
+
+
+Watch = tuple[str, str, str, str]
+"""What an alarm reads: metric, what it is of, whether it waits for ``more`` or ``less``, and what no data means."""
+
+
+def _watch(alarm: Template) -> Watch:
+    (dimension,) = alarm["Dimensions"]
+    subject = text(dimension["Value"]) if alarm["Namespace"] != metrics.NAMESPACE else metrics.NAMESPACE
+    is_floor = alarm["ComparisonOperator"] == "LessThanThreshold"
+    silence = "a fault" if alarm["TreatMissingData"] == "breaching" else "no fault"
+    return alarm["MetricName"], subject, "less" if is_floor else "more", silence
+
+
+def _needed(template: Template) -> Iterator[Watch]:
+    """Each count of ours that needs somebody; dead letters and messages that a function does not take; a function that
+    runs by the clock, and is not called or fails."""
+    for metric in ALARMED_METRICS:
+        yield metric.name, metrics.NAMESPACE, "more", "no fault"
+    for name, queue in of_type(template, "AWS::SQS::Queue").items():
+        if "RedrivePolicy" not in queue:
+            yield "ApproximateNumberOfMessagesVisible", _queue_name(name), "more", "no fault"
+    for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values():
+        source = mapping["EventSourceArn"]["Fn::GetAtt"][0]
+        yield "ApproximateAgeOfOldestMessage", _queue_name(source), "more", "no fault"
+    for rule in of_type(template, "AWS::Events::Rule").values():
+        for target in rule["Targets"] if "ScheduleExpression" in rule else ():
+            function = text({"Ref": target["Arn"]["Fn::GetAtt"][0]})
+            yield "Invocations", function, "less", "a fault"
+            yield "Errors", function, "more", "no fault"
+
+
+def _queue_name(logical_id: str) -> str:
+    return text({"Fn::GetAtt": [logical_id, "QueueName"]})
 
 
 RULES: tuple[Rule, ...] = (

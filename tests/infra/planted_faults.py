@@ -7,6 +7,7 @@ from tests.infra import security_rules as rules
 from tests.infra.planting import (
     Fault,
     add,
+    add_clocked_function,
     alarm_on,
     allow,
     allowing,
@@ -320,19 +321,36 @@ WORK = (
     *(
         Fault(
             lasting.somebody_is_woken,
-            f"nobody hears of {metric}",
-            lambda t, m=metric: t["Resources"].pop(alarm_on(t, m)),
+            f"nobody hears of {metric} {part}".strip(),
+            lambda t, m=metric, p=part: t["Resources"].pop(alarm_on(t, m, p)),
         )
-        for metric in (
-            *(each.name for each in lasting.ALARMED_METRICS),
-            "ApproximateNumberOfMessagesVisible",
-            "Errors",
+        for metric, part in (
+            *((each.name, "") for each in lasting.ALARMED_METRICS),
+            *(("ApproximateNumberOfMessagesVisible", part) for part in ("UploadsDlq", "JobsDlq", "OutboxDlq")),
+            *(("ApproximateAgeOfOldestMessage", part) for part in ("Uploads", "Outbox")),
+            *(("Invocations", part) for part in ("Capacity", "Reconcile")),
+            *(("Errors", part) for part in ("Capacity", "Reconcile")),
         )
     ),
-    Fault(
-        lasting.somebody_is_woken,
-        "an alarm that tells nobody",
-        lambda t: one(t, "CloudWatch::Alarm").pop("AlarmActions"),
+    *(
+        Fault(lasting.somebody_is_woken, title, plant)
+        for title, plant in (
+            ("an alarm that tells nobody", lambda t: one(t, "CloudWatch::Alarm").pop("AlarmActions")),
+            ("an alarm that is switched off", lambda t: one(t, "CloudWatch::Alarm").update(ActionsEnabled=False)),
+            (
+                "silence that nobody hears",
+                lambda t: t["Resources"][alarm_on(t, "Invocations", "Reconcile")]["Properties"].update(
+                    TreatMissingData="notBreaching"
+                ),
+            ),
+            (
+                "dead letters that ring when they are gone",
+                lambda t: t["Resources"][alarm_on(t, "ApproximateNumberOfMessagesVisible")]["Properties"].update(
+                    ComparisonOperator="LessThanThreshold"
+                ),
+            ),
+            ("one more function by the clock", add_clocked_function),
+        )
     ),
 )
 

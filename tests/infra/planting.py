@@ -82,7 +82,15 @@ def resource(template: Any, kind: str) -> Any:
     return next(each for each in template["Resources"].values() if each["Type"] == f"AWS::{kind}")
 
 
-def alarm_on(template: Any, metric: str) -> str:
+def alarm_on(template: Any, metric: str, part: str = "") -> str:
+    """The alarm on a metric; ``part``: of something whose logical id contains it."""
     return next(
-        name for name, each in of_type(template, "AWS::CloudWatch::Alarm").items() if each["MetricName"] == metric
+        name
+        for name, each in of_type(template, "AWS::CloudWatch::Alarm").items()
+        if each["MetricName"] == metric and part in str(each["Dimensions"])
     )
+
+
+def add_clocked_function(template: Any) -> None:
+    target = {"Arn": {"Fn::GetAtt": ["Planted", "Arn"]}}
+    add(template, "Events::Rule", ScheduleExpression="rate(1 hour)", Targets=[target])
