@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from avskrift.jobs.metrics import DIMENSION, NAMESPACE
-from tests.infra.catalog_use import CHECKOUT, catalog, emitted
+from avskrift.jobs.metrics import DIMENSION, LAUNCH_FAULTS, NAMESPACE
+from tests.infra.catalog_use import CHECKOUT, catalog, emitted, emitted_by
 from tests.lambdas.watching import NEW, CloudWatch
 
 TOPIC_ARN = "arn:aws:sns:eu-north-1:123456789012:on-call"
@@ -45,6 +45,26 @@ def test_alarms_on_our_metrics_read_what_the_code_emits(alarms: Mapping[str, Any
 def test_every_metric_of_the_catalog_is_emitted_by_somebody() -> None:
     unsaid = {metric.name for family in catalog().values() for metric in family} - {one.name for one in emitted()}
     assert unsaid == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("counts.count(metrics.LOST_BEATS, 2)", {"LostBeats"}),
+        ("told = {metrics.BOOT: 1.0}", {"Boot"}),
+        ("told[metrics.AUDIO] = 2.0", {"Audio"}),
+        ("from avskrift.jobs.metrics import BOOT as B\nservices.measure({B: 1.0}, job)", {"Boot"}),
+        ("told[metrics.PHASES['stored']] = 1.0", {"PhaseStored"}),
+        ("counts.measure(metrics.LAUNCH_FAULTS[kind], n)", {one.name for one in LAUNCH_FAULTS.values()}),
+        ("is_busy = metric is not metrics.SPENT_TODAY", set()),
+        ("value = told[metrics.AUDIO]", set()),
+        ("value = told.get(metrics.PHASES['stored'])", set()),
+        ("from avskrift.jobs.metrics import BOOT", set()),
+        ("counts.count(BOOT)", set()),
+    ],
+)
+def test_only_what_is_emitted_counts_as_such(code: str, names: set[str]) -> None:
+    assert {metric.name for metric in emitted_by(code)} == names
 
 
 def test_a_metric_that_nobody_emits_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
