@@ -1,7 +1,8 @@
 """The second stack, ``<name>-account``: what belongs to the account's bill more than to the deployment.
 
 It stands apart because the local emulator refuses budgets, and a refused resource takes the whole deployment with it;
-and because CloudFormation knows budgets in some regions only (not in eu-north-1): it is deployed to us-east-1.
+and because CloudFormation knows budgets in some regions only (not in eu-north-1): it is deployed to us-east-1. There it
+meets those of deployments of the same name in other regions, so it is tagged with its own's.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ from constructs import Construct
 
 from avskrift.jobs.fleet import DEPLOYMENT_TAG
 from infra.config import Config
+from infra.limits import BILLING_REGION, REGION_TAG
 
-REGION = "us-east-1"
-"""Home of AWS' billing, where all that belongs to it is known."""
 #: Percent of the budget, and whether it is spent or only foreseen, at which somebody is told.
 NOTICES = ((80, "ACTUAL"), (100, "ACTUAL"), (100, "FORECASTED"))
 
@@ -30,17 +30,17 @@ class AccountStack(cdk.Stack):
         super().__init__(
             scope,
             construct_id,
-            env=cdk.Environment(account=config.account or None, region=REGION),
+            env=cdk.Environment(account=config.account or None, region=BILLING_REGION),
             # Small and without assets: nothing has to be bootstrapped in that region.
             synthesizer=cdk.LegacyStackSynthesizer(),
-            description=f"avskrift: the budget beside the deployment {config.name}.",
-            tags={DEPLOYMENT_TAG: config.name},
+            description=f"avskrift: the budget beside the deployment {config.name} in {config.region}.",
+            tags={DEPLOYMENT_TAG: config.name, REGION_TAG: config.region},
         )
         budgets.CfnBudget(
             self,
             "Budget",
             budget=budgets.CfnBudget.BudgetDataProperty(
-                budget_name=f"{config.name}-monthly",
+                budget_name=f"{config.name}-{config.region}-monthly",
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=config.monthly_budget_usd, unit="USD"),

@@ -38,7 +38,7 @@ class Graph:
 
 
 class Overview(Construct):
-    """The dashboard, named after the deployment."""
+    """The dashboard, named after the deployment and its region: an account's regions share their dashboards."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Overview(Construct):
         cloudwatch.Dashboard(
             self,
             "Dashboard",
-            dashboard_name=config.name,
+            dashboard_name=f"{config.name}-{config.region}",
             default_interval=cdk.Duration.hours(12),
             widgets=[[status], *map(_row, rows)],
         )

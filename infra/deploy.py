@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from avskrift.doctor.account import BOOTSTRAP_PARAMETER, MIN_BOOTSTRAP, SPOT_ROLES
 from avskrift.doctor.check import Level
 from avskrift.doctor.examination import examine, examine_plan
-from avskrift.doctor.stack import find_stack
 from avskrift.doctor.subject import Settings
 from avskrift.errors import ConfigurationError
 from avskrift.jobs.observation import NO_IMAGE
 from infra.checkout import CHECKOUT, add_context, config_of
-from infra.operator import Target, cdk, confirm, reach_account, run, say, show
+from infra.operator import Target, budgets_region, cdk, confirm, reach_account, run, say, show
 
 STATE = CHECKOUT / ".avskrift"
 ASSEMBLY = STATE / "cdk.out"
@@ -74,6 +73,7 @@ def deploy(target: Target, wishes: Wishes) -> None:
     settings = Settings.of(target.config)
     say(f"The account, for {target.config.name} in {target.config.region}:")
     _stop_if_red([check.level for check in show(examine_plan(target.session, settings))], wishes.anyway)
+    _refuse_foreign_budget(target)
     synthesize(target)
     cdk(target, "diff", "--app", str(ASSEMBLY), "--method", "template")
     confirm(f"Deploy {target.config.name} into account {target.account}, {target.config.region}?", wishes.sure)
@@ -149,10 +149,21 @@ def _deploy_assembly(target: Target, repair: bool) -> dict[str, str]:
 
 def _name_unwanted_stack(target: Target) -> None:
     """The budget's stack of an earlier deployment is in no assembly any more, so the CDK leaves it as it is."""
-    *_, budget = target.stacks
-    if not target.config.monthly_budget_usd and find_stack(budget.session, budget.name)[0]:
+    budget = target.budget
+    if not target.config.monthly_budget_usd and budgets_region(target) == target.config.region:
         delete = f"aws cloudformation delete-stack --stack-name {budget.name} --region {budget.region}"
-        say(f"Its budget is no longer wanted, but still there: {delete}")
+        say(f"No budget is asked for any more, but the stack {budget.name} with the last one is still there: {delete}")
+
+
+def _refuse_foreign_budget(target: Target) -> None:
+    """Deployments of one name in two regions would share the stack of their budgets: the last one would take it."""
+    budget, owner = target.budget, budgets_region(target) if target.config.monthly_budget_usd else None
+    if owner not in (None, target.config.region):
+        whose = f"of the deployment {target.config.name} in {owner}" if owner else "somebody else's"
+        raise ConfigurationError(
+            f"The stack {budget.name} in {budget.region} is {whose}: give this deployment another name, or no budget "
+            "(-c monthly_budget_usd=0)."
+        )
 
 
 def _stop_if_red(levels: Sequence[Level], anyway: bool) -> None:

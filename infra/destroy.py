@@ -14,7 +14,7 @@ from avskrift.doctor.stack import find_stack
 from avskrift.errors import ConfigurationError
 from infra.checkout import add_context, config_of
 from infra.leftovers import images_of, live_instances, snapshots_of
-from infra.operator import Stack, Target, confirm, reach_account, run, say
+from infra.operator import Stack, Target, budgets_region, confirm, reach_account, run, say
 
 HELP = """\
 Removes the deployment that cdk.json or -c name=... names: its queues, functions, network, alarms, roles and secret.
@@ -70,8 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def destroy(target: Target, sure: bool) -> None:
     """Remove what CloudFormation made. Raises :class:`ConfigurationError` while something is in its way."""
-    there = [one for one in target.stacks if find_stack(one.session, one.name)[0]]
-    if target.config.name not in [one.name for one in there]:
+    if not find_stack(target.session, target.config.name)[0]:
         raise ConfigurationError(f"There is no deployment {target.config.name} in {target.config.region}.")
     _refuse_running(target)
     kept = kept_resources(target, target.config.name)
@@ -79,9 +78,10 @@ def destroy(target: Target, sure: bool) -> None:
     for resource in kept:
         say(f"Stays: {resource.name}")
     confirm(f"Remove {target.config.name} from account {target.account}, {target.config.region}?", sure)
-    for one in reversed(there):
+    going = [*([target.budget] if budgets_region(target) == target.config.region else []), target.stack]
+    for one in going:
         delete_stack(one)
-    say(f"Removed {' and '.join(one.name for one in there)}.")
+    say(f"Removed {' and '.join(one.name for one in going)}.")
     for line in what_stays(target, kept):
         say(line)
 

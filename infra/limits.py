@@ -44,8 +44,11 @@ MAX_CALLBACK_HOSTS_LENGTH = 2000
 #: Names of buckets that S3 keeps for itself.
 RESERVED_BUCKET_NAMES = r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3)"
 
-#: Of the name of the stack beside a deployment's own.
+#: Of the name of the stack beside a deployment's own, and where it is: all that belongs to AWS' billing is known there.
 ACCOUNT_STACK_SUFFIX = "-account"
+BILLING_REGION = "us-east-1"
+#: That stack's tag that says which of several deployments of one name, each in its own region, it belongs to.
+REGION_TAG = "avskrift:region"
 
 Faults = Iterable[tuple[bool, str]]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import boto3
@@ -15,12 +16,12 @@ from rich.console import Console
 
 from avskrift.doctor.check import Check
 from avskrift.doctor.report import print_checks, session_for
+from avskrift.doctor.stack import describe_stack
 from avskrift.errors import AvskriftError, ConfigurationError
+from avskrift.jobs.fleet import DEPLOYMENT_TAG
 from infra.checkout import CHECKOUT
 from infra.config import Config
-
-#: Where ``infra.account`` puts what belongs to billing.
-BILLING_REGION = "us-east-1"
+from infra.limits import ACCOUNT_STACK_SUFFIX, BILLING_REGION, REGION_TAG
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,23 @@ class Target:
     """Settings given on the command line, passed on to the CDK."""
 
     @property
-    def stacks(self) -> tuple[Stack, Stack]:
-        """The deployment's stack, and that of its budget, which may not be there."""
-        name, region = self.config.name, self.config.region
-        return Stack(name, region, self.session), Stack(f"{name}-account", BILLING_REGION, session_for(BILLING_REGION))
+    def stack(self) -> Stack:
+        """The deployment's own, which may not be there."""
+        return Stack(self.config.name, self.config.region, self.session)
+
+    @cached_property
+    def budget(self) -> Stack:
+        """That of its budget, which may not be there, or be that of a deployment of the same name elsewhere."""
+        return Stack(f"{self.config.name}{ACCOUNT_STACK_SUFFIX}", BILLING_REGION, session_for(BILLING_REGION))
+
+
+def budgets_region(target: Target) -> str | None:
+    """Region of the deployment that the budget's stack belongs to; empty: somebody else's; None: there is none."""
+    found = describe_stack(target.budget.session, target.budget.name)
+    if found is None:
+        return None
+    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+    return tags.get(REGION_TAG, "") if tags.get(DEPLOYMENT_TAG) == target.config.name else ""
 
 
 def run(command: Callable[[], None]) -> None:

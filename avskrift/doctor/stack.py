@@ -13,6 +13,7 @@ from avskrift.doctor.subject import Subject
 
 if TYPE_CHECKING:
     from boto3.session import Session
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 NO_TOPIC = "none"
 PENDING = "PendingConfirmation"
@@ -21,13 +22,21 @@ _SOUND = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 
 def find_stack(session: Session, name: str) -> tuple[str, Mapping[str, str]]:
     """State and outputs of a deployment's stack; empty when there is none. Raises ``ClientError``."""
+    found = describe_stack(session, name)
+    if found is None:
+        return "", {}
+    return found["StackStatus"], {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
+
+
+def describe_stack(session: Session, name: str) -> StackTypeDef | None:
+    """A stack as CloudFormation describes it; None if there is none of that name. Raises ``ClientError``."""
     try:
         (found,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
-            return "", {}
+            return None
         raise
-    return found["StackStatus"], {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
+    return found
 
 
 def stack(subject: Subject) -> Iterator[Check]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import infra.account
 from infra import destroy
+from infra.limits import BILLING_REGION
 from tests.doctor.account import NO_STACK, Account, Refusal, open_account, stack
 
 MADE = "2026-11-21T12:00:00Z"
@@ -44,12 +44,15 @@ class Stacks:
         self.account = account
         self.there = set(names)
         self.refuses = False
+        self.tags: dict[str, str] = {}
 
     def describe(self, request: dict[str, Any]) -> Any:
         name = request["StackName"]
         if name not in self.there:
             return NO_STACK
-        return stack("DELETE_FAILED") if self.refuses and "DeleteStack" in self.called else stack()
+        found = stack("DELETE_FAILED") if self.refuses and "DeleteStack" in self.called else stack()
+        found["Stacks"][0]["Tags"] = [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        return found
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
         if not self.refuses:
@@ -129,12 +132,31 @@ def test_the_budgets_stack_goes_too_in_its_own_region_before_the_deployments_own
     regions = []
     monkeypatch.setattr("infra.operator.session_for", lambda region: regions.append(region) or stacks.account.session)
     stacks.there.add("press-account")
+    stacks.tags = {"avskrift:deployment": "press", "avskrift:region": "eu-north-1"}
 
     run("--yes")
 
-    assert regions == ["eu-north-1", infra.account.REGION]
+    assert regions == ["eu-north-1", BILLING_REGION]
 
     assert [one["StackName"] for one in stacks.arguments("DeleteStack")] == ["press-account", "press"]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"avskrift:deployment": "press", "avskrift:region": "eu-west-1"},
+        {"avskrift:deployment": "radio", "avskrift:region": "eu-north-1"},
+        {},
+    ],
+    ids=["the same name in another region", "another deployment", "nobody's known"],
+)
+def test_a_budgets_stack_that_is_not_its_own_is_left_alone(stacks: Stacks, tags: dict[str, str]) -> None:
+    stacks.there.add("press-account")
+    stacks.tags = tags
+
+    run("--yes")
+
+    assert stacks.there == {"press-account"}
 
 
 def test_termination_protection_is_lifted_only_after_the_question(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from infra.account import REGION
 from infra.app import build_app
+from infra.limits import BILLING_REGION
 from tests.infra.conftest import WITHOUT_BUNDLING
 from tests.infra.template_reading import only
 from tests.infra.test_infra_lint import faults
@@ -45,7 +45,7 @@ def test_a_budget_of_the_month_is_in_a_stack_of_its_own() -> None:
         "AWS::Budgets::Budget",
         {
             "Budget": {
-                "BudgetName": "avskrift-monthly",
+                "BudgetName": "avskrift-eu-north-1-monthly",
                 "BudgetType": "COST",
                 "TimeUnit": "MONTHLY",
                 "BudgetLimit": {"Amount": 40, "Unit": "USD"},
@@ -75,6 +75,6 @@ def test_somebody_is_told_before_and_when_it_is_spent_and_when_it_will_be(
 def test_the_second_stack_is_as_aws_describes_it_where_budgets_are_known_and_needs_no_bootstrap() -> None:
     template = stacks(**BY_MAIL)["avskrift-account"].to_json()
 
-    assert faults(template, REGION) == []
+    assert faults(template, BILLING_REGION) == []
     assert "eu-north-1" in faults(template)[0]
     assert set(template) == {"Description", "Resources"}

@@ -89,5 +89,6 @@ def test_it_can_be_left_out(synthesize: Any) -> None:
     synthesize(dashboard=False).resource_count_is("AWS::CloudWatch::Dashboard", 0)
 
 
-def test_it_is_named_after_the_deployment(synthesize: Any) -> None:
-    synthesize(name="staging").has_resource_properties("AWS::CloudWatch::Dashboard", {"DashboardName": "staging"})
+def test_it_is_named_after_the_deployment_and_the_region_as_all_regions_share_dashboards(synthesize: Any) -> None:
+    named = {"DashboardName": "staging-eu-north-1"}
+    synthesize(name="staging").has_resource_properties("AWS::CloudWatch::Dashboard", named)

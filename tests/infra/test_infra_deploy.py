@@ -29,6 +29,7 @@ from tests.doctor.account import (
 )
 
 CHANGING = ("Create", "Put", "Delete", "Update", "Terminate", "Deregister", "Run")
+BUDGET = ("-c", "monthly_budget_usd=50", "-c", "alarm_email=ada@example.org")
 SETTINGS = ("-c", "name=press", "-c", "instance_types=g4dn.xlarge,g5.xlarge", "-c", "max_instances=2")
 
 
@@ -44,7 +45,14 @@ class Desk:
         self.commands.append(command)
         if command[0] == "deploy":
             Path(command[command.index("--outputs-file") + 1]).write_text(json.dumps({"press": OUTPUTS}))
-            self.account.answers["DescribeStacks"] = stack()
+            if isinstance(self.account.answers["DescribeStacks"], Refusal):
+                self.account.answers["DescribeStacks"] = stack()
+
+    def budget_of(self, region: str) -> None:
+        """Let the stack of a budget be there, of the deployment press in this region."""
+        self.account.answers["DescribeStacks"] = found = stack()
+        tags = {"avskrift:deployment": "press", "avskrift:region": region}
+        found["Stacks"][0]["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
 
     @property
     def changes(self) -> list[str]:
@@ -157,12 +165,28 @@ def test_repair_looks_at_the_resources_themselves(desk: Desk) -> None:
 def test_a_budget_that_is_no_longer_wanted_is_named_with_what_removes_it(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    desk.account.answers.update({name: WELL[name] for name in ("ListRoles", "GetParameter", "DescribeStacks")})
+    desk.account.answers.update({name: WELL[name] for name in ("ListRoles", "GetParameter")})
+    desk.budget_of("eu-north-1")
 
     deploy.main([*SETTINGS, "--yes"])
     assert "aws cloudformation delete-stack --stack-name press-account --region us-east-1" in capsys.readouterr().out
 
-    deploy.main([*SETTINGS, "--yes", "-c", "monthly_budget_usd=50", "-c", "alarm_email=ada@example.org"])
+    deploy.main([*SETTINGS, *BUDGET, "--yes"])
+    assert "delete-stack" not in capsys.readouterr().out
+
+
+def test_the_budget_of_the_same_name_in_another_region_is_not_taken_over(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.account.answers.update({name: WELL[name] for name in ("ListRoles", "GetParameter")})
+    desk.budget_of("eu-west-1")
+
+    with pytest.raises(SystemExit, match="press-account in us-east-1 is of the deployment press in eu-west-1: give"):
+        deploy.main([*SETTINGS, *BUDGET, "--yes"])
+    assert desk.commands == []
+
+    deploy.main([*SETTINGS, "--yes"])
+    assert desk.commands[-1][0] == "deploy"
     assert "delete-stack" not in capsys.readouterr().out
 
 

@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from avskrift.jobs.fleet import DEPLOYMENT_TAG
 from infra.app import build_app
 from infra.bundling import CHECKOUT
+from infra.limits import BILLING_REGION, REGION_TAG
 from infra.own_modules import reached_files
 from tests.infra.conftest import WITHOUT_BUNDLING
 
@@ -25,9 +28,9 @@ SETTINGS = {"customer_key": True, "monthly_budget_usd": 20, "alarm_email": "ops@
 
 
 @functools.cache
-def templates(name: str) -> Mapping[str, Any]:
+def templates(name: str, region: str = "eu-north-1") -> Mapping[str, Any]:
     """The stacks of a deployment by name."""
-    app = build_app({**WITHOUT_BUNDLING, **SETTINGS, "name": name})
+    app = build_app({**WITHOUT_BUNDLING, **SETTINGS, "name": name, "region": region})
     stacks = [child for child in app.node.children if hasattr(child, "stack_name")]
     return {stack.stack_name: Template.from_stack(stack).to_json() for stack in stacks}
 
@@ -70,6 +73,43 @@ def test_two_deployments_share_no_name(some: str, others: str) -> None:
     assert len(ours) == len(theirs) > 10
     assert ours & theirs == set()
     assert any(f"/avskrift/{some}/register" in name for name in ours)
+
+
+#: Of which there is one in an account, not one in each region.
+GLOBAL_KINDS = {"AWS::Budgets::Budget", "AWS::CloudWatch::Dashboard", "AWS::IAM::InstanceProfile", "AWS::IAM::Role"}
+
+
+def global_names(name: str, region: str) -> set[str]:
+    """Those that deployments in other regions could have, too; a bucket's is made up, or a setting."""
+    resources = [each for template in templates(name, region).values() for each in template["Resources"].values()]
+    return {
+        found
+        for each in resources
+        if each["Type"] in GLOBAL_KINDS
+        for found in names({key: value for key, value in each["Properties"].items() if key != "Policies"})
+    }
+
+
+def test_the_same_name_in_two_regions_shares_no_name_of_what_is_the_accounts() -> None:
+    ours, theirs = global_names("press", "eu-north-1"), global_names("press", "eu-west-1")
+
+    assert {one.partition(":")[0] for one in ours} == {"BudgetName", "DashboardName"}
+    assert ours & theirs == set()
+
+
+def test_the_one_stack_that_two_regions_share_by_name_says_whose_it_is() -> None:
+    tags = []
+    for region in ("eu-north-1", "eu-west-1"):
+        app = build_app({**WITHOUT_BUNDLING, **SETTINGS, "name": "press", "region": region})
+        stack = app.node.find_child("press-account")
+        assert isinstance(stack, cdk.Stack)
+        assert stack.region == BILLING_REGION
+        tags.append(stack.tags.tag_values())
+
+    assert tags == [
+        {DEPLOYMENT_TAG: "press", REGION_TAG: "eu-north-1"},
+        {DEPLOYMENT_TAG: "press", REGION_TAG: "eu-west-1"},
+    ]
 
 
 def test_what_one_deployment_may_do_by_name_reaches_no_log_or_parameter_of_another() -> None:
