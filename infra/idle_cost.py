@@ -40,6 +40,7 @@ ALARM = Price(0.10, "", free=10)
 DASHBOARD = Price(3.00, "", free=3)
 SECRET = Price(0.40, "")
 KEY = Price(1.00, "")
+KEY_REQUEST = Price(0.03 / 10_000, "requests", free=20_000)
 LAMBDA_REQUEST = Price(0.20 / MILLION, "invocations", free=MILLION)
 LAMBDA_GB_S = Price(0.0000133334, "GB-seconds", free=400_000)
 SQS_REQUEST = Price(0.40 / MILLION, "requests", free=MILLION)
@@ -54,6 +55,9 @@ SNAPSHOT = Price(0.05, "GB")
 #: 15 empty receives a minute were counted in getlift/lift#132).
 POLLERS = 5
 POLLS_PER_MINUTE = 3
+#: Minutes for which DynamoDB keeps a caller's key without asking KMS again ("How Amazon DynamoDB uses AWS KMS": five of
+#: inactivity; one that never rests is counted as often). Nothing else needs the key while nothing is sent or stored.
+KEY_KEPT_MIN = 5
 #: START, END and REPORT, as Lambda writes them for each invocation, each with the 26 bytes that CloudWatch adds.
 PLATFORM_LOG_BYTES = 67 + 52 + 130 + 3 * 26
 
@@ -130,6 +134,8 @@ class Clock:
     sqs_requests: float = 0.0
     lists: float = 0.0
     log_bytes: float = 0.0
+    key_requests: float = 0.0
+    """Where the table has a key of the deployment's own."""
 
 
 def idle_lines(template: Template, snapshot_gib: float = SYSTEM_DISK_GIB) -> list[Line]:
@@ -141,10 +147,12 @@ def idle_lines(template: Template, snapshot_gib: float = SYSTEM_DISK_GIB) -> lis
     clock = _clock(template)
     polls = len(_of(template, "AWS::Lambda::EventSourceMapping")) * POLLERS * POLLS_PER_MINUTE * MINUTES
     alarms = sum(max(1, len(alarm.get("Metrics", []))) for alarm in _of(template, "AWS::CloudWatch::Alarm"))
+    keys = len(_of(template, "AWS::KMS::Key"))
     lines = [
         Line("alarms", alarms, ALARM),
         Line("the webhooks' secret", len(_of(template, "AWS::SecretsManager::Secret")), SECRET),
-        Line("key of your own (`customer_key`)", len(_of(template, "AWS::KMS::Key")), KEY),
+        Line("key of your own (`customer_key`)", keys, KEY),
+        Line("DynamoDB's use of it", clock.key_requests if keys else 0, KEY_REQUEST),
         Line("dashboard", len(_of(template, "AWS::CloudWatch::Dashboard")), DASHBOARD),
         Line("snapshot of the machine image", snapshot_gib, SNAPSHOT),
         Line(
@@ -196,6 +204,7 @@ def _clock(template: Template) -> Clock:
         sqs_requests=sum(times * one.sqs_requests for times, _, one in runs),
         lists=sum(times * one.s3_lists for times, _, one in runs),
         log_bytes=sum(times * (one.log_bytes + PLATFORM_LOG_BYTES) for times, _, one in runs),
+        key_requests=sum(min(times, MINUTES / KEY_KEPT_MIN) for times, _, _ in runs),
     )
 
 

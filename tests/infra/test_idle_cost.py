@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from infra.idle_cost import IDLE_PASSES, idle_lines, table_of
+from infra.idle_cost import IDLE_PASSES, Line, idle_lines, table_of
 from tests.infra.catalog_use import CHECKOUT
 
 TARGET_USD = 5.0
@@ -37,6 +37,22 @@ def test_the_readme_says_what_the_key_and_the_dashboard_add(template: Template, 
     bare = idle_lines(synthesize(dashboard=False).to_json())
     assert f"${usd_beyond_free(idle_lines(template.to_json())):.2f} a month" in readme
     assert f"${usd(bare):.2f}" in readme
+    assert f"(`-c customer_key=true`) adds ${usd(key_lines(synthesize)):.2f}" in readme
+
+
+def key_lines(synthesize: Any) -> list[Line]:
+    """What an idle month is billed for with a key of one's own, and not without."""
+    bare = idle_lines(synthesize().to_json())
+    return [line for line in idle_lines(synthesize(customer_key=True).to_json()) if line not in bare]
+
+
+def test_a_key_costs_its_dollar_and_what_kms_is_asked(synthesize: Any) -> None:
+    """The table's key is asked for once in five minutes by capacity, and in each run of reconcile."""
+    key, requests = key_lines(synthesize)
+    assert (key.quantity, key.usd, key.usd_beyond_free) == (1, 1.0, 1.0)
+    assert requests.quantity == 730 * 12 + 730 * 6
+    assert requests.usd == pytest.approx(0.04, abs=0.001)
+    assert requests.usd_beyond_free == 0
 
 
 def test_what_is_added_is_billed(template: Template) -> None:
