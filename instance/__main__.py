@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from avskrift.asr import models
 from avskrift.asr.engine import Engine, EngineConfig
-from avskrift.errors import AvskriftError, ModelUnavailable
+from avskrift.errors import AvskriftError, ConfigurationError, ModelUnavailable
 from avskrift.jobs.delivery import Outbox, WebhookSecrets
 from avskrift.jobs.measures import Measures
 from avskrift.jobs.model import Job
@@ -171,6 +171,19 @@ def time_limit(limit_s: float, what: str) -> Iterator[None]:
         timer.cancel()
 
 
+def load(engine_for: Callable[[str | None, str], Engine]) -> None:
+    """The deployment's own model: nothing is claimed before it is known to load.
+
+    Raises ``ModelUnavailable``, which may quote any fault: no job's words were heard yet.
+    """
+    try:
+        engine_for(None, "standard")
+    except ModelUnavailable:
+        raise
+    except AvskriftError as error:
+        raise ModelUnavailable(f"The model could not be loaded: {error.code}: {error.message}") from error
+
+
 def stop_on_signals(agent: Agent) -> None:
     """In a thread of its own: a handler interrupts the main thread, which may hold the very lock it would wait for."""
 
@@ -207,7 +220,7 @@ def run(booted_at: float) -> None:
             return engines.engine_for(model, style)
 
     try:
-        engine_for(None, "standard")  # claim nothing before the model is known to load
+        load(engine_for)
         agent = life.agent = Agent(services_for(settings, identity, engine_for, booted_at, measure))
         stop_on_signals(agent)
         with watch_for(agent, poll_s=min(POLL_S, settings.heartbeat_s)):
@@ -220,7 +233,7 @@ def main() -> int:
     log_to_journal()
     try:
         run(booted_at=round(time.time(), 3))
-    except AvskriftError as error:
+    except (ConfigurationError, ModelUnavailable) as error:
         log.error("%s: %s", error.code, error.message)
         return 1
     except Exception as error:  # noqa: BLE001  (its text may name keys and addresses, and goes nowhere)

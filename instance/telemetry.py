@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -23,6 +22,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import Ama
 from avskrift.jobs.measures import Measures
 from avskrift.jobs.metrics import DIMENSION, NAMESPACE
 from avskrift.jobs.model import Job
+from avskrift.own_words import OwnWords, keep_to_own_words, places_of
 from instance import shipping
 from instance.faults import brief
 from instance.log_context import current_subject
@@ -34,22 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SERVICE = "agent"
-OWN_LOGGERS = frozenset({"avskrift", "instance", "root"})
 MAX_MESSAGE_CHARS = 8_000
-FRAMES = 12
-"""Of the trace of a fault that nobody foresaw: the innermost ones."""
-
-
-class OwnWords(logging.Filter):
-    """Other libraries may name keys and addresses in what they log: of them, only that they logged something."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.partition(".")[0] not in OWN_LOGGERS:
-            record.msg, record.args = "%s logged a line, which is left out", (record.name,)
-            for name in record.__dict__.keys() - logging.makeLogRecord({}).__dict__.keys():
-                delattr(record, name)  # what was given as extra, which a line in JSON shows too
-        record.exc_info = record.exc_text = record.stack_info = None
-        return True
 
 
 class ShippingHandler(logging.Handler):
@@ -118,9 +103,9 @@ def emf_line(measures: Measures, deployment: str, instance_id: str, job_id: str)
 def log_to_journal() -> None:
     """Text on stdout, and faults that would end the process or a thread by their kind and place alone."""
     journal = logging.StreamHandler(sys.stdout)
-    journal.addFilter(OwnWords())
     journal.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[journal])
+    keep_to_own_words()
     logging.getLogger("botocore").setLevel(logging.WARNING)
     logging.raiseExceptions = False  # a line that can't be written is not shown with its trace instead
     threading.excepthook = _log_thread_fault
@@ -144,13 +129,7 @@ def end_process(status: int) -> None:
 
 def log_fault(what: str, error: BaseException) -> None:
     """A fault that nobody foresaw: its kind and where it came from, never its text."""
-    places = []
-    trace = error.__traceback__
-    while trace:
-        code = trace.tb_frame.f_code
-        places.append(f"{Path(code.co_filename).name}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    log.error("%s: %s (%s)", what, type(error).__name__, " > ".join(places[-FRAMES:]))
+    log.error("%s: %s (%s)", what, type(error).__name__, places_of(error))
 
 
 def _log_thread_fault(arguments: threading.ExceptHookArgs) -> None:

@@ -20,6 +20,7 @@ from avskrift.jobs.pass_report import Report, action_fields, row_fields
 from avskrift.jobs.table import JobTable
 from lambdas.clients import client
 from lambdas.environment import Environment
+from lambdas.handling import in_own_words
 from lambdas.settings import capacity_settings, launch_settings
 from lambdas.telemetry import Counts
 
@@ -96,6 +97,7 @@ def _count(report: Report) -> None:
 
 
 @logger.inject_lambda_context
+@in_own_words(logger)
 @counts.written
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Run passes under the lease until nobody asks for another."""

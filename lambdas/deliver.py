@@ -21,6 +21,7 @@ from avskrift.webhooks.address import AddressRules
 from avskrift.webhooks.send import WebhookSender
 from lambdas.clients import client
 from lambdas.environment import Environment
+from lambdas.handling import in_own_words
 from lambdas.telemetry import Counts
 
 logger = Logger()
@@ -77,6 +78,7 @@ def _tell(entry: OutboxEntry, is_tried: bool) -> None:
 
 
 @logger.inject_lambda_context
+@in_own_words(logger)
 @counts.written
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Partial batch response: only what failed comes again."""

@@ -15,6 +15,7 @@ from avskrift.jobs.register import Registrar
 from avskrift.jobs.table import JobTable
 from lambdas.clients import client
 from lambdas.environment import Environment
+from lambdas.handling import in_own_words
 from lambdas.nudge import nudge_capacity
 from lambdas.settings import register_settings
 from lambdas.telemetry import Counts
@@ -59,6 +60,7 @@ def _log(report: ReconcileReport) -> None:
 
 
 @logger.inject_lambda_context
+@in_own_words(logger)
 @counts.written
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """One run: as many pages as it may, while there is time."""

@@ -19,6 +19,7 @@ from avskrift.jobs.register import Registrar
 from avskrift.jobs.table import JobTable
 from lambdas.clients import client
 from lambdas.environment import Environment
+from lambdas.handling import in_own_words
 from lambdas.nudge import nudge_capacity
 from lambdas.settings import register_settings
 from lambdas.telemetry import Counts
@@ -76,6 +77,7 @@ def _take(upload: Upload) -> Job | None:
 
 
 @logger.inject_lambda_context
+@in_own_words(logger)
 @counts.written
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Partial batch response: only what failed comes again."""

@@ -6,7 +6,6 @@ too. Powertools' own ``Metrics`` adds the service as a dimension, and warns of e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -14,8 +13,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import Ama
 
 from avskrift.jobs.metrics import DIMENSION, NAMESPACE, Metric
 from lambdas.environment import Environment
-
-Handler = Callable[[dict[str, Any], Any], Any]
+from lambdas.handling import Handler
 
 
 class Counts:

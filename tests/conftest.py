@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,11 +21,15 @@ from avskrift.jobs.model import Job, JobStatus
 from avskrift.jobs.options import JobOptions, OptionRules
 from avskrift.jobs.register import RegisterSettings, Registrar
 from avskrift.jobs.table import STATUS_INDEX, JobTable
+from avskrift.own_words import OwnWords
 
 REGION = "eu-north-1"
 NOW = 1_700_000_000.0
 CALLBACK_URL = "https://receiver.example/hook"
 
+# CDK's own validation takes 5 s a template, in clouds too; test_infra_app.py synthesizes once with it. jsii's process
+# reads it at the first import of aws_cdk in this one, whichever test that is for.
+os.environ["CDK_VALIDATION"] = "false"
 
 # How long an example takes is the machine's business, and other tests run beside it.
 settings.register_profile("avskrift", deadline=None)
@@ -47,6 +53,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         named = vars(item).get("_nodeid", "")
         if "@" in named and named != item.nodeid:
             item._id = type(item.id).parse(named)
+
+
+@pytest.fixture(autouse=True)
+def _unfiltered_root() -> Iterator[None]:
+    """A function has its process to itself, and filters what its root logger's handlers take; pytest's are for all."""
+    yield
+    logging.captureWarnings(False)
+    for handler in logging.getLogger().handlers:
+        handler.filters[:] = [one for one in handler.filters if not isinstance(one, OwnWords)]
 
 
 @dataclass(frozen=True)

@@ -40,4 +40,5 @@ def parse_upload(body: str) -> Upload:
             size_bytes=int(item.get("size", 0)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MalformedEvent(f"This message is no S3 'Object Created' event: {error!r}.") from error
+        what = f"it lacks {error}" if isinstance(error, KeyError) else type(error).__name__  # never a value of it
+        raise MalformedEvent(f"This message is no S3 'Object Created' event: {what}.") from error

@@ -95,7 +95,7 @@ class _Attempt:
                 self.answer = replace(answered, duration_s=time.monotonic() - started, excerpt=excerpt)
         except ForbiddenAddress as error:
             self.answer = Answer(0, time.monotonic() - started, fault=error.message, is_forbidden=True)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a thread that ends by a fault has its text written to stderr
             self.answer = self.answer or Answer(0, time.monotonic() - started, fault=_fault(error))
         finally:
             self.cut_off()

@@ -13,12 +13,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from awslambdaric.bootstrap import LambdaLoggerFilter, LambdaLoggerHandler
 from botocore.exceptions import ConnectionClosedError
 
 from avskrift.jobs.layout import job_id_for
 from avskrift.jobs.model import Job
+from avskrift.own_words import OwnWords
 from avskrift.transcript import Segment, Transcript
-from instance.telemetry import OwnWords, ShippingHandler
+from instance.telemetry import ShippingHandler
 from tests.faults import world as world_module
 from tests.faults.conftest import clock, shared_receiver, wire, world
 from tests.faults.wire import Wire
@@ -73,9 +75,27 @@ class Kept(logging.Handler):
         self._lines.written.append(self.format(record))
 
 
+class Sink:
+    """Where Lambda's own handler writes."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def log(self, line: str) -> None:
+        self._lines.written.append(line)
+
+
+def handler_of_lambda(lines: Lines) -> logging.Handler:
+    """What Lambda's runtime puts on the root logger before it imports a function, unfiltered, as text."""
+    handler = LambdaLoggerHandler(Sink(lines))
+    handler.setFormatter(logging.Formatter("[%(levelname)s]\t%(asctime)s\t%(aws_request_id)s\t%(message)s\n"))
+    handler.addFilter(LambdaLoggerFilter())
+    return handler
+
+
 @pytest.fixture
 def lines(world: World, capfd: pytest.CaptureFixture[str]) -> Iterator[Lines]:
-    """Of the functions, what Powertools writes; of the agent, what it ships and what the journal gets."""
+    """What Powertools and Lambda's handler write of the functions; what the agent ships, and writes to its journal."""
 
     def rest() -> str:
         captured = capfd.readouterr()
@@ -89,10 +109,11 @@ def lines(world: World, capfd: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.INFO)
-    for logger, handler in [*loggers, (root, shipping), (root, journal)]:
+    loggers += [(root, handler_of_lambda(kept)), (root, shipping), (root, journal)]  # Lambda's sees what came first
+    for logger, handler in loggers:
         logger.addHandler(handler)
     yield kept
-    for logger, handler in [*loggers, (root, shipping), (root, journal)]:
+    for logger, handler in loggers:
         logger.removeHandler(handler)
     root.setLevel(level)
 
@@ -137,11 +158,12 @@ def leaky(world: World, monkeypatch: pytest.MonkeyPatch) -> LeakyWire:
 
 
 class TalkingReceiver:
-    """Answers with its statuses in turn, then 204, and always says something."""
+    """Answers with its statuses in turn, then 200, and always says something; if told to, in headers that are none."""
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
         self.paths: list[str] = []
+        self.is_broken = False
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -149,6 +171,9 @@ class TalkingReceiver:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.paths.append(self.path)
                 self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
+                if receiver.is_broken:
+                    self.wfile.write(b"".join(self._headers_buffer) + f"{WORDS['answer']}\r\n".encode())
+                    self._headers_buffer.clear()
                 self.end_headers()
                 self.wfile.write(f"we got {WORDS['answer']}".encode())
 

@@ -75,9 +75,22 @@ def test_faults_that_name_the_key_and_the_address_are_told_without_them(
     assert world.job(job_id).status is JobStatus.COMPLETED
     assert leaky.hits > 25
     assert words_in(lines.text) == set()
-    assert [fault for actor, fault in world.crashes if actor != "capacity" and words_in(fault)] == [], (
-        "Lambda logs what a function raises; λ capacity asks S3 for nothing"
-    )
+    assert {"capacity"} <= world.crashed()
+    assert [fault for _, fault in world.crashes if words_in(fault)] == [], "Lambda logs what a function raises"
+
+
+def test_headers_that_are_none_are_told_without_the_address(
+    world: World, lines: Lines, receiver: TalkingReceiver
+) -> None:
+    """urllib3 warns of them, with the URL and a trace, where the agent sends and where λ deliver does."""
+    receiver.statuses, receiver.is_broken = [500, 200], True
+    upload(world)
+    world.settle()
+
+    text = lines.text
+    assert len(receiver.paths) == 2
+    assert words_in(text) == set()
+    assert "[WARNING]" in text and "urllib3.connection logged a line, which is left out" in text, "the lines came"
 
 
 FAULTS = (
@@ -124,7 +137,7 @@ def test_an_instance_that_dies_and_a_receiver_that_never_takes_it(
     assert words_in(lines.text) == set()
 
 
-EVENT = {"detail": {"bucket": {"name": "recordings"}, "object": {"key": KEY, "size": "many"}}}
+EVENT = {"detail": {"bucket": {"name": "recordings"}, "object": {"key": KEY, "size": KEY}}}
 MESSAGES = (f"no json {KEY}", json.dumps({"key": KEY}), json.dumps(EVENT), json.dumps([KEY]))
 
 

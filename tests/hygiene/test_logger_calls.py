@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,20 +26,41 @@ STRANGERS = {
 OURS = {("brief", "error"), ("note", "text"), ("note", "about")}
 """A fault's kind, without its text; and what λ capacity says of a pass, which is made of ids and counts."""
 
-HARMLESS = {"brief", "code_of", "len", "type", "round", "row_fields"}
+SPEAKABLE = {"ConfigurationError", "MalformedEvent", "MalformedRow", "ModelUnavailable"}
+"""Errors whose messages are made of our own words alone; a ``BadOptions`` quotes what was asked for."""
+
+HARMLESS = {"brief", "code_of", "len", "type", "round", "row_fields", "places_of"}
 """Functions that make kinds, counts and ids of what they are given."""
 
 
 def faults_in(code: str) -> list[str]:
     """Logger calls that are handed something that may hold a stranger's words."""
     tree = ast.parse(code)
-    caught = {one.name for one in ast.walk(tree) if isinstance(one, ast.ExceptHandler) and one.name}
+    handlers = [one for one in ast.walk(tree) if isinstance(one, ast.ExceptHandler) and one.name]
+    caught = Caught({str(one.name) for one in handlers}, {id(said) for one in handlers for said in _speakable(one)})
     return [
         f"line {call.lineno}: {what}"
         for call in ast.walk(tree)
         if isinstance(call, ast.Call) and _is_logger_call(call)
         for what in _handed(call, caught)
     ]
+
+
+@dataclass(frozen=True)
+class Caught:
+    """Names of exceptions, and the mentions (by ``id``) of the messages of such as may be told."""
+
+    names: set[str]
+    speakable: set[int]
+
+
+def _speakable(handler: ast.ExceptHandler) -> Iterator[ast.Attribute]:
+    """``error.message`` within a handler that catches errors of ``SPEAKABLE`` alone."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    if {kind.id if isinstance(kind, ast.Name) else "" for kind in kinds} <= SPEAKABLE:
+        for one in ast.walk(handler):
+            if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name) and one.value.id == handler.name:
+                yield one
 
 
 def _is_logger_call(call: ast.Call) -> bool:
@@ -51,7 +73,7 @@ def _is_logger_call(call: ast.Call) -> bool:
     )
 
 
-def _handed(call: ast.Call, caught: set[str]) -> Iterator[str]:
+def _handed(call: ast.Call, caught: Caught) -> Iterator[str]:
     assert isinstance(call.func, ast.Attribute)
     if call.func.attr == "exception":
         yield "exception() writes the fault's text"
@@ -62,14 +84,16 @@ def _handed(call: ast.Call, caught: set[str]) -> Iterator[str]:
         yield from _words_of(argument, caught)
 
 
-def _words_of(argument: ast.expr, caught: set[str]) -> Iterator[str]:
+def _words_of(argument: ast.expr, caught: Caught) -> Iterator[str]:
     """Looks into what is handed over, but not into calls that make a harmless word of it."""
     match argument:
         case ast.Attribute(value=ast.Name(id=holder), attr=name) if (holder, name) in OURS:
             return
+        case ast.Attribute(attr="message") if id(argument) not in caught.speakable:
+            yield ".message"
         case ast.Attribute(attr=name) if name in STRANGERS:
             yield f".{name}"
-        case ast.Name(id=name) if name in STRANGERS or name in caught:
+        case ast.Name(id=name) if name in STRANGERS or name in caught.names:
             yield name
         case ast.Call(func=ast.Name(id=name)) if name in HARMLESS:
             return
@@ -96,6 +120,8 @@ def test_no_logger_is_handed_a_strangers_words() -> None:
         'log.error("failed: %s", error)',
         'log.error("failed: %s", str(error))',
         'log.error("failed: %s" % error)',
+        'log.error("%s: %s", error.code, error.message)',
+        'log.error("failed: %s", answer.message)',
         'log.exception("failed")',
         'log.error("failed", exc_info=True)',
         'log.warning("row %s", values)',
@@ -113,12 +139,27 @@ def test_a_planted_call_is_found(line: str) -> None:
     [
         'log.info("job %s: attempt %d", job.job_id, job.attempt)',
         'log.error("failed: %s", brief(error))',
-        'log.error("%s: %s", error.code, error.message)',
+        'log.error("%s", error.code)',
         'log.info("%d lines", len(values))',
     ],
 )
 def test_ids_codes_and_counts_are_no_fault(line: str) -> None:
     assert faults_in(f"try:\n    pass\nexcept OSError as error:\n    {line}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_found"),
+    [
+        ("MalformedRow", False),
+        ("(ConfigurationError, ModelUnavailable)", False),
+        ("AvskriftError", True),
+        ("(MalformedRow, BadOptions)", True),
+        ("errors.BadOptions", True),
+    ],
+)
+def test_messages_are_told_of_named_errors_alone(kinds: str, is_found: bool) -> None:
+    code = f"try:\n    pass\nexcept {kinds} as error:\n    log.error('%s', error.message)\n"
+    assert bool(faults_in(code)) is is_found
 
 
 def test_the_code_that_logs_is_looked_at() -> None:

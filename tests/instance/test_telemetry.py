@@ -17,11 +17,12 @@ from avskrift.errors import NoAudioStream, WorkerCrashed
 from avskrift.jobs import metrics
 from avskrift.jobs.metrics import Metric
 from avskrift.jobs.model import Job
+from avskrift.own_words import OwnWords
 from instance import telemetry
 from instance.log_context import about, carried
 from instance.preparation import Preparation
 from instance.shipping import Line
-from instance.telemetry import OwnWords, ShippingHandler, Telemetry, emf_line, log_fault
+from instance.telemetry import ShippingHandler, Telemetry, emf_line, log_fault
 from tests.instance.agent_stage import PATIENCE_S, Stage, Work
 
 CATALOG = {one.name: one for one in vars(metrics).values() if isinstance(one, Metric)} | {
