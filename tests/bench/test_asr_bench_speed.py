@@ -63,7 +63,7 @@ def test_what_happens_to_be_set_here_reaches_no_contestant(monkeypatch: pytest.M
 
 
 def test_a_process_is_measured_with_its_children(tmp_path: Path) -> None:
-    child = "x = bytearray(60 << 20); sum(range(3_000_000))"
+    child = "x = bytearray(60 << 20); sum(range(30_000_000))"
     finished = run(
         python(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}]); print('done')"), {}
     )

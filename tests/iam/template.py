@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +24,6 @@ class Template:
     def from_app(cls, **settings: object) -> Template:
         """With these settings, and defaults else."""
         prefer_node_beside_python()
-        os.environ["CDK_VALIDATION"] = "false"
         from aws_cdk.assertions import Template as Synthesized
 
         from infra.app import build_app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from infra.__main__ import prefer_node_beside_python
 
 prefer_node_beside_python()
-os.environ["CDK_VALIDATION"] = "false"  # 5 s a template; test_infra_app.py synthesizes once with it
 
 from aws_cdk.assertions import Template  # noqa: E402 - jsii starts Node at this import
 

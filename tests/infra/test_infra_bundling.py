@@ -19,6 +19,8 @@ prefer_node_beside_python()
 from infra.bundling import write_asset  # noqa: E402 - jsii starts Node at this import
 from infra.own_modules import imported_files  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group("asset")  # made once
+
 MAX_ZIPPED_BYTES = 5 * 1024 * 1024
 #: PEP 552: hash-based, not checked.
 UNCHECKED_HASH = 0b01

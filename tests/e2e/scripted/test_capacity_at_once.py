@@ -65,7 +65,8 @@ def known(fleet: Any) -> set[str]:
     return {one.instance_id for one in fleet.chain.cloud.instances()}
 
 
-@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 5])
+@pytest.mark.slow  # test_lease.py and the fault of a lost answer below hold the same, without so many at once
+@pytest.mark.parametrize("count", [2, 5])
 def test_invocations_at_once_launch_one_fleet(at_rest: Any, waiting: Callable[[int], list[str]], count: int) -> None:
     before, ids = known(at_rest), waiting(3)
     at_rest.chain.cloud.clear_faults()
