@@ -38,6 +38,11 @@ REMOVERS: Mapping[str, tuple[str, ...]] = {
     "AWS::KMS::Key": ("aws kms schedule-key-deletion --key-id {id} --pending-window-in-days 30",),
     "AWS::Logs::LogGroup": ("aws logs delete-log-group --log-group-name {id}",),
 }
+#: "Point-in-time recovery: how it works", DynamoDB's developer guide, read 2026-11.
+DELETED_TABLE = (
+    "Of a table that is deleted, DynamoDB itself keeps the last state for 35 days (aws dynamodb list-backups "
+    "--backup-type SYSTEM), unless its point-in-time recovery was switched off before."
+)
 _KEPT_POLICIES = frozenset({"Retain", "RetainExceptOnCreate"})
 _POLL_S, _POLLS = 5, 240
 
@@ -134,7 +139,7 @@ def what_stays(target: Target, kept: Sequence[Kept]) -> list[str]:
         delete = _in_region(f"aws ec2 delete-snapshot --snapshot-id {snapshot['SnapshotId']}", region)
         lines += [f"Still there: the snapshot {snapshot['SnapshotId']}", f"  {delete}"]
     shared = "the CDK's stack CDKToolkit and EC2's role for spot instances, which others in this account may use"
-    return [*lines, f"Still there: {shared}."]
+    return [*lines, f"Still there: {shared}.", DELETED_TABLE]
 
 
 def _refuse_running(target: Target) -> None:

@@ -115,6 +115,7 @@ def test_it_says_what_stays_and_what_removes_it(stacks: Stacks, capsys: pytest.C
     ):
         assert f"\n  {command}\n" in printed
     assert "CDKToolkit" in printed
+    assert "DynamoDB itself keeps the last state for 35 days" in printed
     assert "press-uploads" not in printed
 
 
