@@ -98,8 +98,8 @@ class Config:
     be stopped."""
 
     callback_url: str = ""
-    """Webhook address of jobs that name none; empty (default): such jobs send no webhook. Put no token into it, as
-    functions carry it in their environment: webhooks are signed."""
+    """Webhook address of jobs that name none; empty (default): such jobs send no webhook. No query (nothing after
+    "?"), as functions carry it in their environment for all to see: webhooks are signed. At most 1000 letters."""
     allowed_callback_hosts: tuple[str, ...] = ()
     """Hosts that an upload's own metadata may name as webhook address; default none: whoever may upload could else
     have transcripts announced anywhere."""

@@ -20,6 +20,7 @@ from infra.acknowledged import acknowledge, acknowledge_wildcards
 from infra.bundling import lambda_code
 from infra.config import Config
 from infra.encryption import READ_OBJECTS, READ_SECRET, SEND_MESSAGES, USE_ITEMS, Encryption
+from infra.environment import check_environment
 from infra.fleet import Fleet
 from infra.launching import launch_statements, launch_wildcards
 from infra.logs import log_group
@@ -77,6 +78,8 @@ class Part(Construct):
         self, scope: Construct, construct_id: str, *, surroundings: Surroundings, code: lambda_.Code, spec: FunctionSpec
     ) -> None:
         super().__init__(scope, construct_id)
+        environment = {**spec.environment, "POWERTOOLS_SERVICE_NAME": spec.part}
+        check_environment(spec.part, environment)
         group = log_group(self, surroundings.config, spec.part, surroundings.encryption.key)
         writes_log = allow(permissions.WRITE_LOG_ACTIONS, group.log_group_arn)
         role = iam.Role(
@@ -97,7 +100,7 @@ class Part(Construct):
             architecture=lambda_.Architecture.ARM_64,
             memory_size=MEMORY_MB,
             timeout=cdk.Duration.seconds(spec.timeout_s),
-            environment={**spec.environment, "POWERTOOLS_SERVICE_NAME": spec.part},
+            environment=environment,
             role=role,
             log_group=group,
             recursive_loop=lambda_.RecursiveLoop.ALLOW if spec.may_loop else None,

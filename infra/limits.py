@@ -39,7 +39,8 @@ ROW_OUTLIVES_UPLOAD_DAYS = 2
 MAX_LAUNCH_CHOICES = 300
 #: A /20 for each zone in a /16.
 MAX_ZONES = 16
-#: A function's environment holds 4 KB in all.
+#: A function's environment holds 4 KB in all (infra/environment.py): letters of each of these two.
+MAX_CALLBACK_URL_LENGTH = 1000
 MAX_CALLBACK_HOSTS_LENGTH = 2000
 #: Names of buckets that S3 keeps for itself.
 RESERVED_BUCKET_NAMES = r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3)"
@@ -204,6 +205,16 @@ def _callback_faults(config: Config) -> Faults:
         "@" in authority,
         'The setting "callback_url" must carry no user and password: functions have it in their environment, and '
         "webhooks are signed.",
+    )
+    yield (
+        bool(set("?#") & set(config.callback_url)),
+        'The setting "callback_url" must have no query and no fragment (nothing after "?" or "#"): template and '
+        "functions' environments show it, and webhooks are signed, so that no token is needed.",
+    )
+    yield (
+        len(config.callback_url) > MAX_CALLBACK_URL_LENGTH,
+        f'The setting "callback_url" is longer than {MAX_CALLBACK_URL_LENGTH} letters, more than fits into a '
+        "function's environment.",
     )
     yield (
         any("/" in host or ":" in host for host in config.allowed_callback_hosts),

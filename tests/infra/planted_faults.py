@@ -215,6 +215,12 @@ SECRETS = (
                 lambda t: launch_data(t).update(UserData={"Fn::Base64": "{{resolve:secretsmanager:x:SecretString}}"}),
             ),
             (
+                "an address with a query in the environment",
+                lambda t: one(t, "Lambda::Function", "Register")["Environment"]["Variables"].update(
+                    AVSKRIFT_CALLBACK_URL="https://receiver.example/hook?sig=0123"
+                ),
+            ),
+            (
                 "a token in the environment",
                 lambda t: one(t, "Lambda::Function")["Environment"]["Variables"].update(HUB_TOKEN="hf_x"),
             ),

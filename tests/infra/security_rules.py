@@ -17,6 +17,8 @@ Rule = Callable[[Template], list[str]]
 ACTIONS_ON_EVERYTHING = {"ec2:DescribeInstances", "ec2:DescribeSpotPriceHistory"}
 #: What a secret looks like where none should be: keys of AWS, of Standard Webhooks, of TLS, and dynamic references.
 SECRET = re.compile(r"whsec_|AKIA[0-9A-Z]{16}|PRIVATE KEY|resolve:(secretsmanager|ssm-secure)|password|token", re.I)
+#: The query of an address is where receivers put their keys.
+QUERY = re.compile(r"https?://[^\s\"]*[?#]")
 
 
 def of_type(template: Template, kind: str) -> dict[str, Any]:
@@ -260,7 +262,11 @@ def no_secret_is_in_user_data_or_environment(template: Template) -> list[str]:
     secrets = of_type(template, "AWS::SecretsManager::Secret")
     written = [name for name, each in secrets.items() if "SecretString" in each]
     outputs = {f"output {name}": each["Value"] for name, each in template.get("Outputs", {}).items()}
-    return [*(name for name, said in {**told, **outputs}.items() if SECRET.search(text(said))), *written]
+    return [*(name for name, said in {**told, **outputs}.items() if _tells(text(said))), *written]
+
+
+def _tells(said: str) -> bool:
+    return bool(SECRET.search(said) or QUERY.search(said))
 
 
 RULES: tuple[Rule, ...] = (

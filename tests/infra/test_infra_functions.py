@@ -7,8 +7,12 @@ import json
 import pytest
 from aws_cdk.assertions import Template
 
+from avskrift.errors import ConfigurationError
+from infra.environment import MAX_BYTES
+from infra.limits import MAX_CALLBACK_HOSTS_LENGTH, MAX_CALLBACK_URL_LENGTH
 from lambdas.environment import Environment
 from lambdas.settings import capacity_settings, launch_settings, register_settings
+from tests.infra.conftest import Synthesize
 from tests.infra.template_reading import Resources, only, resources_for
 
 
@@ -43,6 +47,35 @@ def test_functions_find_all_their_settings_in_their_environment(resources: Resou
     assert environment("Reconcile").text("CAPACITY_FUNCTION")
     assert environment("Reconcile").text("BUCKET")
     assert not environment("Deliver").insecure_callbacks
+
+
+def environment_bytes(template: Template) -> dict[str, int]:
+    """As Lambda measures it, with a queue's address in place of every reference."""
+    functions = template.find_resources("AWS::Lambda::Function").items()
+    variables = {name: one["Properties"]["Environment"]["Variables"] for name, one in functions}
+    told = {
+        name: {key: value if isinstance(value, str) else "x" * 131 for key, value in values.items()}
+        for name, values in variables.items()
+    }
+    return {name: len(json.dumps(values, separators=(",", ":"))) for name, values in told.items()}
+
+
+def test_the_longest_addresses_of_callbacks_fit_beside_the_rest(synthesize: Synthesize) -> None:
+    url = "https://receiver.example/".ljust(MAX_CALLBACK_URL_LENGTH, "x")
+    host = "receiver.example".rjust(MAX_CALLBACK_HOSTS_LENGTH // 2 - 1, "x")
+    told = environment_bytes(synthesize(callback_url=url, allowed_callback_hosts=[host, host]))
+
+    assert 3500 < max(told.values()) <= MAX_BYTES
+
+
+def test_settings_that_are_too_long_together_are_refused_with_a_sentence(synthesize: Synthesize) -> None:
+    types = [f"g{number}dn.12xlarge" for number in range(100, 350)]
+    refusal = r'"instance_types" is too long beside the others: the function capacity would have \d+ bytes'
+
+    with pytest.raises(ConfigurationError, match=refusal):
+        synthesize(instance_types=types, availability_zones="eu-north-1a")
+    fitting = synthesize(instance_types=types[:150], availability_zones="eu-north-1a")
+    assert 3000 < max(environment_bytes(fitting).values()) <= MAX_BYTES
 
 
 def test_no_function_of_cdks_own_comes_along(template: Template) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from avskrift.errors import ConfigurationError
 from tests.infra import lasting_rules, security_rules
 from tests.infra.conftest import Synthesize
 from tests.infra.planted_faults import FAULTS
@@ -39,6 +40,29 @@ def test_a_planted_fault_is_found(templates: Mapping[bool, Any], fault: Fault) -
     fault.plant(template)
 
     assert fault.rule(template)
+
+
+@pytest.mark.parametrize(
+    "callback_url",
+    [
+        "https://receiver.example/hook?sig=0123",
+        "https://receiver.example/hook?token=whsec_MfKQ9r",
+        "https://receiver.example/hook#whsec_MfKQ9r",
+        "https://ada:password@receiver.example/hook",
+    ],
+)
+def test_a_secret_in_the_callback_address_is_refused_and_so_in_no_template(
+    synthesize: Synthesize, callback_url: str
+) -> None:
+    with pytest.raises(ConfigurationError, match='"callback_url" must '):
+        synthesize(callback_url=callback_url)
+
+
+def test_the_rule_about_secrets_takes_an_address_without_any(synthesize: Synthesize) -> None:
+    template = synthesize(callback_url="https://receiver.example/hook").to_json()
+
+    assert "https://receiver.example/hook" in str(template)
+    assert security_rules.no_secret_is_in_user_data_or_environment(template) == []
 
 
 def test_every_rule_is_tried() -> None:
