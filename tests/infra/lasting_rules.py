@@ -134,11 +134,12 @@ Watch = tuple[str, str, str, str]
 
 
 def _watch(alarm: Template) -> Watch:
-    (dimension,) = alarm["Dimensions"]
-    subject = text(dimension["Value"]) if alarm["Namespace"] != metrics.NAMESPACE else metrics.NAMESPACE
+    is_ours = alarm.get("Namespace") == metrics.NAMESPACE
+    dimensions = " ".join(text(each["Value"]) for each in alarm.get("Dimensions", []))
     is_floor = alarm["ComparisonOperator"] == "LessThanThreshold"
-    silence = "a fault" if alarm["TreatMissingData"] == "breaching" else "no fault"
-    return alarm["MetricName"], subject, "less" if is_floor else "more", silence
+    silence = "a fault" if alarm.get("TreatMissingData") == "breaching" else "no fault"
+    subject = metrics.NAMESPACE if is_ours else dimensions
+    return alarm.get("MetricName", ""), subject, "less" if is_floor else "more", silence
 
 
 def _needed(template: Template) -> Iterator[Watch]:
