@@ -51,8 +51,13 @@ def of_attempt(entry: OutboxEntry) -> Measures:
     if entry.status == "abandoned":
         told[metrics.WEBHOOKS_ABANDONED] = 1.0
     if entry.status == "delivered":
-        told[metrics.PHASES["delivered"]] = max(0.0, number_of(last.get("at")) - entry.created_at)
+        told[metrics.PHASES["delivered"]] = _seconds_between(entry.created_at, last.get("at"))
     return told
+
+
+def _seconds_between(begin: float, end: Any) -> float:
+    """``number_of`` takes amounts only, no points in time."""
+    return number_of(end - begin) if isinstance(end, int | float) else 0.0
 
 
 def _of_work(ended: Job) -> Measures:

@@ -16,7 +16,18 @@ STEPS = ("queued", "claimed", "downloaded", "model_ready", "transcribed", "store
 
 def entry(status: str, http_status: int) -> OutboxEntry:
     attempt = {"at": NOW + 7, "status": http_status, "duration_s": 0.1, "answer": ""}
-    return OutboxEntry("o", "j", "job.completed", "https://example.org", "{}", NOW, NOW, 0, status, [attempt])
+    return OutboxEntry(
+        outbox_id="o",
+        job_id="j",
+        type="job.completed",
+        url="https://example.org",
+        body="{}",
+        created_at=NOW,
+        next_attempt_at=NOW,
+        expires_at=0,
+        status=status,
+        attempts=[attempt],
+    )
 
 
 def test_a_completed_job_tells_each_phase_once_and_its_webhook_the_last() -> None:
