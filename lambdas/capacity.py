@@ -16,7 +16,7 @@ from avskrift.jobs.fleet import Fleet
 from avskrift.jobs.launch_errors import fault_of
 from avskrift.jobs.lease import Lease
 from avskrift.jobs.observation import Nudge
-from avskrift.jobs.pass_report import Report, action_fields, row_fields
+from avskrift.jobs.pass_report import Report, action_fields
 from avskrift.jobs.table import JobTable
 from lambdas.clients import client
 from lambdas.environment import Environment
@@ -72,8 +72,8 @@ def _log(report: Report) -> None:
         ],
         errors=[error for answer in report.launches for error in answer.errors],
     )
-    for row in report.malformed:
-        logger.error("a row that could not be read was ended or put aside", **row_fields(row))
+    for fields in report.malformed_fields:
+        logger.error("a row that could not be read was ended or put aside", **fields)
 
 
 def _count(report: Report) -> None:

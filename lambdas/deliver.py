@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from avskrift.jobs import metrics
 from avskrift.jobs.delivery import Outbox, WebhookSecrets
+from avskrift.jobs.layout import job_id_in
 from avskrift.jobs.measures import of_attempt
 from avskrift.jobs.model import MalformedRow
 from avskrift.jobs.outbox import OutboxEntry
@@ -49,14 +50,20 @@ def _deliver(record: dict[str, Any]) -> None:
         logger.error("no outbox message, dropped", message_id=record.get("messageId"))
         counts.count(metrics.MALFORMED_MESSAGES)
         return
+    job_id = job_id_in(message)  # a message of an older version has none
+    with logger.append_context_keys(outbox_id=outbox_id, **({"job_id": job_id} if job_id else {})):
+        _attempt(outbox_id, attempt)
+
+
+def _attempt(outbox_id: str, attempt: int) -> None:
     try:
         entry = _outbox().deliver(outbox_id, attempt)
     except MalformedRow as error:
-        logger.error("outbox entry put aside: %s", error.message, outbox_id=outbox_id)
+        logger.error("outbox entry put aside: %s", error.message)
         counts.count(metrics.MALFORMED_ROWS)
         return
     except Exception as error:
-        logger.error("could not be attempted; its message comes again", outbox_id=outbox_id, fault=brief(error))
+        logger.error("could not be attempted; its message comes again", fault=brief(error))
         raise
     if entry:
         _tell(entry, is_tried=len(entry.attempts) > attempt)
@@ -68,7 +75,6 @@ def _tell(entry: OutboxEntry, is_tried: bool) -> None:
     logger.info(
         "attempt" if is_tried else "not due yet",
         job_id=entry.job_id,
-        outbox_id=entry.outbox_id,
         state=entry.status,
         attempts=len(entry.attempts),
         http_status=last.get("status"),

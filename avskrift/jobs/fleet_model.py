@@ -41,6 +41,8 @@ class Instance:
 class PendingDelivery:
     outbox_id: str
     next_attempt_at: float
+    job_id: str = ""
+    """Empty where the row does not say."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ class Resend:
 @dataclass(frozen=True, slots=True)
 class Redeliver:
     outbox_id: str
+    job_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

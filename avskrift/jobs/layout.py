@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
 
 UPLOADS_PREFIX = "uploads/"
 RESULTS_PREFIX = "results/"
@@ -13,12 +16,19 @@ RESULT_NAME = "transcript"
 
 JOB_ID_LENGTH = 26
 """Characters of base32: 130 bits of the hash."""
+_JOB_ID = re.compile(f"[a-z2-7]{{{JOB_ID_LENGTH}}}")
 
 
 def job_id_for(bucket: str, key: str, version_id: str) -> str:
     """The id that a duplicate event finds again: base32(sha256(bucket, key, version)), its first 26 characters."""
     digest = hashlib.sha256("\0".join((bucket, key, version_id)).encode()).digest()
     return base64.b32encode(digest).decode().lower()[:JOB_ID_LENGTH]
+
+
+def job_id_in(values: Mapping[str, Any]) -> str:
+    """The ``job_id`` of a message or row that says which job it is about; empty if it says none, or no such thing."""
+    job_id = values.get("job_id")
+    return job_id if isinstance(job_id, str) and _JOB_ID.fullmatch(job_id) else ""
 
 
 def result_key(job_id: str, extension: str) -> str:

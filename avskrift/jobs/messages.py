@@ -21,6 +21,6 @@ def send_outbox(sqs: SQSClient, queue_url: str, entry: OutboxEntry, wait_s: floa
     """Ask λ deliver to look at an entry after ``wait_s`` (at most 15 minutes at a time)."""
     sqs.send_message(
         QueueUrl=queue_url,
-        MessageBody=json.dumps({"outbox_id": entry.outbox_id, "attempt": len(entry.attempts)}),
+        MessageBody=json.dumps({"outbox_id": entry.outbox_id, "job_id": entry.job_id, "attempt": len(entry.attempts)}),
         DelaySeconds=queue_delay_s(wait_s),
     )

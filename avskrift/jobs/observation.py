@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 
 from avskrift.jobs.fleet import Fleet
 from avskrift.jobs.fleet_model import Memory, Observed, PendingDelivery
+from avskrift.jobs.layout import job_id_in
 from avskrift.jobs.model import Job, JobStatus, MalformedRow
-from avskrift.jobs.outbox import PENDING_KEY
+from avskrift.jobs.outbox import OUTBOX_PK, PENDING_KEY
 from avskrift.jobs.table import JobTable
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ class Observer:
     def _deliveries(self, now: float) -> tuple[PendingDelivery, ...]:
         due = islice(self.table.indexed(PENDING_KEY, until=now), MAX_DELIVERIES)
         return tuple(
-            PendingDelivery(str(entry["pk"]).removeprefix("outbox#"), float(entry["status_at"])) for entry in due
+            PendingDelivery(str(entry["pk"]).removeprefix(OUTBOX_PK), float(entry["status_at"]), job_id_in(entry))
+            for entry in due
         )
 
     def _image_id(self) -> str:

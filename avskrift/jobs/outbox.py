@@ -16,6 +16,8 @@ from typing import Any
 
 from avskrift.jobs.model import Job, JobStatus, MalformedRow
 
+OUTBOX_PK = "outbox#"
+"""Before the id, the primary key of an entry's row."""
 PENDING_KEY = "outbox#pending"
 """Index partition of the entries that are still to be delivered."""
 MAX_BODY_BYTES = 20_000
@@ -46,7 +48,7 @@ class OutboxEntry:
 
     def to_dict(self) -> dict[str, Any]:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        values["pk"] = f"outbox#{self.outbox_id}"
+        values["pk"] = f"{OUTBOX_PK}{self.outbox_id}"
         if self.status == "pending":  # leaves the index once it has ended
             values |= {"status_key": PENDING_KEY, "status_at": self.next_attempt_at}
         return values

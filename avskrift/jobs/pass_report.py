@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from avskrift.jobs.fleet_model import Action, Fail, Launch, LaunchAnswer, Redeliver, Requeue, Resend, Terminate
 from avskrift.jobs.metrics import Metric
 from avskrift.jobs.model import JOB_PK
+from avskrift.jobs.outbox import OUTBOX_PK
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,13 @@ class Report:
         seen = self.queued or self.running or self.instances
         return not (seen or self.actions or self.launches or self.notes or self.malformed or self.cancelled)
 
+    @property
+    def malformed_fields(self) -> list[dict[str, Any]]:
+        """A log line's fields for each malformed row; of a webhook's, what is known from elsewhere about its job."""
+        jobs = {one.outbox_id: one.job_id for one in self.actions if isinstance(one, Redeliver) and one.job_id}
+        fields = [row_fields(pk) for pk in self.malformed]
+        return [{**one, "job_id": jobs[one["outbox_id"]]} if one.get("outbox_id") in jobs else one for one in fields]
+
 
 def action_fields(action: Action) -> dict[str, Any]:
     """One action as a log line's fields; ``job_id`` where it is about a job."""
@@ -75,15 +83,18 @@ def action_fields(action: Action) -> dict[str, Any]:
             return {"action": "fail", "job_id": job.job_id, "error": code}
         case Resend(job_id):
             return {"action": "resend", "job_id": job_id}
-        case Redeliver(outbox_id):
-            return {"action": "redeliver", "outbox_id": outbox_id}
+        case Redeliver(outbox_id, job_id):
+            return {"action": "redeliver", "outbox_id": outbox_id} | ({"job_id": job_id} if job_id else {})
         case Terminate(instance_id):
             return {"action": "terminate", "instance_id": instance_id}
 
 
 def row_fields(pk: str) -> dict[str, Any]:
-    """A row of the table as a log line's field: ``job_id`` where it is a job's."""
-    return {"job_id": pk.removeprefix(JOB_PK)} if pk.startswith(JOB_PK) else {"row": pk}
+    """A row of the table as a log line's field: ``job_id`` of a job's, ``outbox_id`` of a webhook's."""
+    for prefix, name in ((JOB_PK, "job_id"), (OUTBOX_PK, "outbox_id")):
+        if pk.startswith(prefix):
+            return {name: pk.removeprefix(prefix)}
+    return {"row": pk}
 
 
 def brief(error: BaseException) -> str:

@@ -207,7 +207,7 @@ def _redeliver(observed: Observed, memory: Memory) -> tuple[list[Redeliver], Mem
             due_at, first_seen = one.next_attempt_at, observed.now
         is_held = observed.now - max(due_at, first_seen) <= OVERDUE_AFTER_S
         if not is_held and observed.now - asked_at > REDELIVER_EVERY_S:
-            due.append(Redeliver(one.outbox_id))
+            due.append(Redeliver(one.outbox_id, one.job_id))
             asked_at = observed.now
         seen[one.outbox_id] = (due_at, first_seen, asked_at)
     return due, replace(memory, deliveries=seen)

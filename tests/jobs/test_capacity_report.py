@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from avskrift.jobs import metrics
 from avskrift.jobs.cancel import cancel_job
 from avskrift.jobs.capacity import Capacity
-from avskrift.jobs.model import Job, JobStatus
+from avskrift.jobs.model import Job, JobError, JobStatus
 from avskrift.jobs.observation import CANCELLED_SEEN_S, Nudge
+from avskrift.jobs.outbox import outbox_entry_for
 from avskrift.jobs.pass_report import Report, action_fields
-from avskrift.jobs.table import JobTable
+from avskrift.jobs.table import JobTable, failed_job
 from tests.jobs.capacity_world import FaultyEC2, refused
 from tests.jobs.policy_world import NOW
 
@@ -133,6 +136,37 @@ def test_what_is_about_a_job_names_it_and_nothing_of_its_recording(
     }
     assert "uploads/" not in str(lines)
     assert "receiver.example" not in str(lines)
+
+
+def late_webhook(deployment: Any, capacity: Capacity, job: Job, **nonsense: Any) -> tuple[str, Report]:
+    """One that nobody attempted in time: its id, and what the pass that asks for it again says."""
+    entry = outbox_entry_for(failed_job(job, JobError("internal", "x"), NOW), NOW)
+    assert entry
+    deployment.table.put_values({**entry.to_dict(), **nonsense})
+    capacity.run(NOW + 1)
+    return entry.outbox_id, capacity.run(NOW + 62)
+
+
+def test_a_webhook_that_is_late_is_asked_for_by_its_jobs_id(
+    deployment: Any, capacity: Capacity, queued_job: Job
+) -> None:
+    outbox_id, report = late_webhook(deployment, capacity, queued_job)
+    (message,) = deployment.messages(deployment.outbox_queue_url)
+    said = {"outbox_id": outbox_id, "job_id": queued_job.job_id}
+    assert [action_fields(action) for action in report.actions] == [{"action": "redeliver", **said}]
+    assert message == {**said, "attempt": 0}
+
+
+def test_a_webhook_put_aside_names_its_job(deployment: Any, capacity: Capacity, queued_job: Job) -> None:
+    outbox_id, report = late_webhook(deployment, capacity, queued_job, attempts="none")
+    assert report.malformed_fields == [{"outbox_id": outbox_id, "job_id": queued_job.job_id}]
+
+
+@pytest.mark.parametrize("job_id", [7, "uploads/hemlig.mp3", ""])
+def test_what_is_no_id_is_none(deployment: Any, capacity: Capacity, queued_job: Job, job_id: Any) -> None:
+    outbox_id, report = late_webhook(deployment, capacity, queued_job, job_id=job_id, attempts="none")
+    assert [action_fields(action) for action in report.actions] == [{"action": "redeliver", "outbox_id": outbox_id}]
+    assert report.malformed_fields == [{"outbox_id": outbox_id}]
 
 
 def test_a_note_names_the_job_it_is_about(

@@ -109,6 +109,51 @@ def test_every_line_about_a_job_has_its_id_from_the_event_to_the_webhook(
     assert body["data"]["job_id"] == job_id
 
 
+@pytest.fixture
+def late_message(functions: Functions, deployment: Any, capsys: Capture) -> dict[str, Any]:
+    """What λ deliver is sent about the webhook of a job that ended."""
+    functions["register"].handler({"Records": [upload_record_of_nothing(deployment)]}, Context())
+    (message,) = deployment.messages(deployment.outbox_queue_url)
+    capsys.readouterr()
+    return dict(message)
+
+
+def test_a_webhook_that_can_not_be_attempted_names_its_job(
+    functions: Functions, late_message: dict[str, Any], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing:
+        def deliver(self, *_: Any) -> None:
+            raise ConnectionResetError
+
+    monkeypatch.setattr(functions["deliver"], "_outbox", Refusing)
+    functions["deliver"].handler({"Records": [record(json.dumps(late_message)), record("none", 1)]}, Context())
+
+    failed, none = log_lines(capsys.readouterr().out)
+    assert (failed["fault"], failed["outbox_id"]) == ("ConnectionResetError", late_message["outbox_id"])
+    assert failed["job_id"] == late_message["job_id"]
+    assert none.keys().isdisjoint({"job_id", "outbox_id"}), "one message's ids do not stick to the next"
+
+
+def test_a_webhook_put_aside_names_its_job(
+    functions: Functions, deployment: Any, late_message: dict[str, Any], capsys: Capture
+) -> None:
+    entry = deployment.table.outbox_entry(late_message["outbox_id"])
+    deployment.table.put_values({**entry.to_dict(), "attempts": "none", "job_id": 7})
+    functions["deliver"].handler({"Records": [record(json.dumps(late_message))]}, Context())
+    (line,) = log_lines(capsys.readouterr().out)
+    assert (line["level"], line["job_id"]) == ("ERROR", late_message["job_id"])
+
+
+@pytest.mark.parametrize("said", [{}, {"job_id": 7}, {"job_id": "uploads/hemlig.mp3"}], ids=str)
+def test_a_message_that_names_no_job_is_delivered_all_the_same(
+    functions: Functions, late_message: dict[str, Any], capsys: Capture, said: dict[str, Any]
+) -> None:
+    message = {"outbox_id": late_message["outbox_id"], "attempt": 0, **said}
+    functions["deliver"].handler({"Records": [record(json.dumps(message))]}, Context())
+    (line,) = log_lines(capsys.readouterr().out)
+    assert (line["message"], line["job_id"]) == ("attempt", late_message["job_id"])
+
+
 def test_the_id_is_known_where_the_first_call_fails(
     functions: Functions, deployment: Any, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

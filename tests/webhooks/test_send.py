@@ -79,6 +79,18 @@ def test_endless_answer_is_not_read_to_its_end() -> None:
     assert (status, excerpt) == (200, "x" * 200)
 
 
+def test_fault_that_nobody_foresaw_is_one_too_and_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """A thread that ends by an exception has its text written to stderr, which Lambda keeps."""
+
+    class Odd(AddressRules):
+        def check_url(self, scheme: str, port: int | None) -> None:
+            raise RuntimeError("https://receiver.example/?token=hemlig")
+
+    answer = WebhookSender(Odd(allow_loopback=True), 30).post("http://127.0.0.1/hook?token=hemlig", b"{}", {})
+    assert (answer.status, answer.fault) == (0, "RuntimeError")
+    assert "hemlig" not in "".join(capfd.readouterr())
+
+
 def test_connection_reset_is_a_fault() -> None:
     with serving(lambda connection, _: connection.close()) as url:
         status, fault, _ = post(url)
