@@ -33,6 +33,7 @@ BEFORE = (
     Probe("region", account.region),
     Probe("zones", offers.zones),
     Probe("instance types", offers.instance_types),
+    Probe("GPU", offers.gpus),
     Probe("quotas", quotas.quotas),
     Probe("quota VPCs", quotas.vpcs),
     Probe("spot role", account.spot_role),

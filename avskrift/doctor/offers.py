@@ -49,6 +49,43 @@ def instance_types(subject: Subject) -> Iterator[Check]:
         yield green(name, _where(settings.instance_types, by_zone))
 
 
+def gpus(subject: Subject) -> Iterator[Check]:
+    """Whether the types have the processor that the model runs on: one of NVIDIA's, unless it is told to do without."""
+    name, settings = "GPU", subject.settings
+    if settings.device == "cpu":
+        yield green(name, "None needed: the setting device is cpu.")
+        return
+    having = _gpu_counts(subject)
+    bare = [kind for kind in settings.instance_types if having.get(kind) == 0]
+    if not bare and having:
+        yield green(name, f"One of NVIDIA's in each of {', '.join(having)}.")
+    if not bare:
+        return
+    kept = [kind for kind in settings.instance_types if kind not in bare] or list(ALTERNATIVES[:3])
+    mend = f"{settings.deploy('instance_types=' + ','.join(kept))}; or, if it is meant so: -c device=cpu"
+    told = f"{', '.join(bare)} without one of NVIDIA's"
+    if settings.device == "cuda":
+        yield red(name, f"{told}: no job can run there, as the setting device is cuda.", mend)
+    else:
+        slower = "the model runs on the CPU there, as the setting device is auto: many times slower"
+        yield yellow(name, f"{told}: {slower}.", mend)
+
+
+def _gpu_counts(subject: Subject) -> dict[str, int]:
+    """NVIDIA GPUs of each of the deployment's types that the region knows."""
+    pages = subject.session.client("ec2").get_paginator("describe_instance_types")
+    wanted = list(subject.settings.instance_types)
+    return {
+        kind["InstanceType"]: sum(
+            gpu.get("Count", 0)
+            for gpu in kind.get("GpuInfo", {}).get("Gpus", [])
+            if gpu.get("Manufacturer") == "NVIDIA"
+        )
+        for page in pages.paginate(Filters=[{"Name": "instance-type", "Values": wanted}])
+        for kind in page["InstanceTypes"]
+    }
+
+
 def _where(kinds: Sequence[str], by_zone: Mapping[str, set[str]]) -> str:
     """Each type with the zones that offer it."""
     homes = {kind: [zone for zone in sorted(by_zone) if kind in by_zone[zone]] for kind in kinds}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from avskrift.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from boto3.session import Session
+    from mypy_boto3_ec2.type_defs import ResponseLaunchTemplateDataTypeDef
 
 USUAL = {"name": "avskrift", "region": "eu-north-1"}
 """What ``scripts/deploy`` takes where neither ``cdk.json`` nor ``-c`` says otherwise."""
@@ -29,6 +32,7 @@ class Settings:
     instance_types: tuple[str, ...] = ()
     root_volume_gib: int = 0
     """0: not known."""
+    device: str = "auto"
     max_instances: int = 1
     callback_url: str = ""
     allowed_callback_hosts: tuple[str, ...] = ()
@@ -93,13 +97,15 @@ def deployed_settings(session: Session, fallback: Settings, outputs: Mapping[str
         for part in ("CapacityFunction", "RegisterFunction")
     }
     capacity, register = told["CapacityFunction"], told["RegisterFunction"]
+    launched = _launch_data(session, outputs["LaunchTemplateId"])
     return replace(
         fallback,
         ami_parameter=capacity["AVSKRIFT_AMI_PARAMETER"],
         local=bool(capacity.get("AVSKRIFT_INSECURE_CALLBACKS")),
         availability_zones=_names(capacity["AVSKRIFT_SUBNET_ZONES"]),
         instance_types=_names(capacity["AVSKRIFT_INSTANCE_TYPES"]),
-        root_volume_gib=_root_volume_gib(session, outputs["LaunchTemplateId"]),
+        root_volume_gib=_root_volume_gib(launched),
+        device=_device(launched, fallback.device),
         max_instances=int(capacity["AVSKRIFT_MAX_INSTANCES"]),
         callback_url=register["AVSKRIFT_CALLBACK_URL"],
         allowed_callback_hosts=_names(register["AVSKRIFT_ALLOWED_CALLBACK_HOSTS"]),
@@ -111,7 +117,20 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def _root_volume_gib(session: Session, template_id: str) -> int:
+def _launch_data(session: Session, template_id: str) -> ResponseLaunchTemplateDataTypeDef:
     found = session.client("ec2").describe_launch_template_versions(LaunchTemplateId=template_id, Versions=["$Latest"])
-    devices = found["LaunchTemplateVersions"][0]["LaunchTemplateData"].get("BlockDeviceMappings", [])
+    return found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+
+
+def _device(launched: ResponseLaunchTemplateDataTypeDef, fallback: str) -> str:
+    """What agents are told in their user data; ``fallback`` where somebody edited that into nonsense."""
+    try:
+        told = json.loads(base64.b64decode(launched.get("UserData", "")))
+    except ValueError:
+        return fallback
+    return str(told.get("device", fallback)) if isinstance(told, dict) else fallback
+
+
+def _root_volume_gib(launched: ResponseLaunchTemplateDataTypeDef) -> int:
+    devices = launched.get("BlockDeviceMappings", [])
     return max((device.get("Ebs", {}).get("VolumeSize", 0) for device in devices), default=0)

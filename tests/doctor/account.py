@@ -102,10 +102,16 @@ def offers(*pairs: tuple[str, str]) -> dict[str, Any]:
     return {"InstanceTypeOfferings": [{"InstanceType": kind, "Location": zone} for kind, zone in pairs]}
 
 
-def kinds(architecture: str = "x86_64") -> dict[str, Any]:
+def kinds(architecture: str = "x86_64", **gpus: str) -> dict[str, Any]:
+    """The deployment's types; ``gpus`` names whose GPU each has, by the type's family: NVIDIA's unless said."""
     runs = {"SupportedArchitectures": [architecture]}
     size = {"DefaultVCpus": 4}
-    return {"InstanceTypes": [{"InstanceType": name, "VCpuInfo": size, "ProcessorInfo": runs} for name in TYPES]}
+    found = []
+    for name in TYPES:
+        maker = gpus.get(name.partition(".")[0], "NVIDIA")
+        gpu = {"GpuInfo": {"Gpus": [{"Manufacturer": maker, "Count": 1}]}} if maker else {}
+        found.append({"InstanceType": name, "VCpuInfo": size, "ProcessorInfo": runs, **gpu})
+    return {"InstanceTypes": found}
 
 
 def function(request: dict[str, Any], **changed: Any) -> dict[str, Any]:

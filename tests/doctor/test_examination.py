@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 from dataclasses import replace
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from tests.doctor.account import (
     Refusal,
     by_name,
     function,
+    kinds,
     offers,
     quota,
     stack,
@@ -87,6 +89,42 @@ def test_a_region_without_the_types_is_answered_with_those_it_has(account: Accou
 
     assert found["instance types"].level == Level.RED
     assert found["instance types"].mend == "scripts/deploy -c name=press -c instance_types=g6.xlarge,g5.xlarge"
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "level", "told"),
+    [
+        ("auto", {}, Level.GREEN, "in each of g4dn.xlarge, g5.xlarge"),
+        ("auto", {"g5": ""}, Level.YELLOW, "g5.xlarge without one of NVIDIA's: the model runs on the CPU there"),
+        ("auto", {"g5": "AMD"}, Level.YELLOW, "g5.xlarge without one of NVIDIA's"),
+        ("cuda", {"g5": ""}, Level.RED, "no job can run there"),
+        ("cuda", {"g4dn": "", "g5": ""}, Level.RED, "g4dn.xlarge, g5.xlarge without"),
+        ("cpu", {"g4dn": "", "g5": ""}, Level.GREEN, "None needed"),
+    ],
+)
+def test_types_have_the_processor_that_the_model_is_told_to_run_on(
+    account: Account, device: str, gpus: dict[str, str], level: Level, told: str
+) -> None:
+    account.answers.update({"DescribeStacks": NO_STACK, "DescribeInstanceTypes": kinds(**gpus)})
+
+    found = by_name(account.examine_plan(replace(SETTINGS, device=device)))["GPU"]
+
+    assert found.level == level
+    assert told in found.detail
+    others = "g4dn.xlarge,g6.xlarge,g5.xlarge" if len(gpus) == 2 else "g4dn.xlarge"
+    assert level == Level.GREEN or f"-c instance_types={others}; or, if it is meant so: -c device=cpu" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("user_data", "level"),
+    [('{"device": "cpu"}', Level.GREEN), ('{"device": "cuda"}', Level.RED), ("[]", Level.YELLOW)],
+)
+def test_where_the_model_runs_is_what_deployed_agents_are_told(account: Account, user_data: str, level: Level) -> None:
+    data = {"UserData": base64.b64encode(user_data.encode()).decode()}
+    account.answers["DescribeLaunchTemplateVersions"] = {"LaunchTemplateVersions": [{"LaunchTemplateData": data}]}
+    account.answers["DescribeInstanceTypes"] = kinds(g4dn="", g5="")
+
+    assert by_name(account.examine())["GPU"].level == level
 
 
 @pytest.mark.parametrize(

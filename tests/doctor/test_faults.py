@@ -55,6 +55,10 @@ FAULTS = {
         {"DescribeInstanceTypes": kinds("arm64")},
         ("image", Level.RED, "is for x86_64", "ssm put-parameter"),
     ),
+    "a type without a GPU": (
+        {"DescribeInstanceTypes": kinds(g5="")},
+        ("GPU", Level.YELLOW, "g5.xlarge without one of NVIDIA's", "instance_types=g4dn.xlarge"),
+    ),
     "somebody else's image": (
         {"DescribeImages": image(OwnerId="999999999999")},
         ("image", Level.RED, "belongs to account 999999999999", "copy-image"),

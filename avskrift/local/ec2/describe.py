@@ -159,6 +159,7 @@ def instance_types(request: Request) -> list[Request]:
             "VCpuInfo": {"DefaultVCpus": kind.vcpus},
             "MemoryInfo": {"SizeInMiB": kind.memory_mib},
             "ProcessorInfo": {"SupportedArchitectures": [catalog.ARCHITECTURE]},
+            "GpuInfo": {"Gpus": [{"Manufacturer": "NVIDIA", "Count": 1}]},
             "SupportedUsageClasses": ["on-demand", "spot"],
         }
         for kind in catalog.INSTANCE_TYPES.values()
