@@ -131,6 +131,7 @@ def test_lack_of_spot_that_on_demand_makes_up_for_rings_nothing(
     assert watched.watch.rang() == set()
     assert watched.watch.values["LaunchFaultsCapacity"]
     assert max(value for _, value in watched.watch.values["OnDemandInstances"]) == 1
+    assert sum(value for _, value in watched.watch.values["InstancesLaunched"]) == 1
 
 
 def test_a_job_that_waits_behind_others_rings(watched: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:

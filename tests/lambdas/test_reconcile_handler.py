@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from tests.lambdas.invoking import Context, log_lines, metrics_in
 
@@ -34,6 +35,19 @@ def test_with_nothing_lost_nobody_is_bothered(
 
     assert nudges == []
     assert capsys.readouterr().out == "", "an idle deployment writes and counts nothing"
+
+
+def test_an_upload_that_cannot_be_looked_after_is_counted(
+    deployment: Any, function: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="s3")
+
+    deployment.put("uploads/a.mp3")
+    monkeypatch.setattr(function._reconciler().registrar.s3, "head_object", refuse)
+
+    assert function.handler({}, Context()) == {"looked": 1, "registered": 0, "faults": 1}
+    assert metrics_in(capsys.readouterr().out) == {"ReconcileFaults": 1}
 
 
 def test_logs_and_metrics_name_ids_and_never_keys(
