@@ -113,7 +113,9 @@ class Config:
     results_expire_days: int = 90
     """Days transcripts are kept in the bucket, and 7 more as old version; default 90: a quarter to fetch them."""
     work_expire_days: int = 3
-    """Days checkpoints are kept in the bucket; default 3: no attempt resumes from older ones."""
+    """Days checkpoints are kept in the bucket, and 1 more as old version; default 3: no attempt resumes from older.
+    No setting changes these: parts of an unfinished upload stay 2 days, old versions of results 7, of checkpoints 1
+    (infra/storage.py), messages 14 at most (infra/limits.py), restorable states of the table 35 (AWS' own)."""
     log_retention_days: int = 30
     """Days logs are kept, one of the periods CloudWatch knows; default 30: a fault is looked into within a month."""
     alarm_topic_arn: str = ""

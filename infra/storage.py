@@ -20,6 +20,8 @@ from infra.encryption import Encryption
 
 #: Days an overwritten or deleted result can still be fetched as an old version.
 RESULTS_UNDO_DAYS = 7
+#: The same of a checkpoint: the shortest that S3 knows.
+WORK_UNDO_DAYS = 1
 #: Days after which parts of an upload that was never completed are dropped.
 UNFINISHED_UPLOAD_DAYS = 2
 
@@ -125,7 +127,7 @@ def _lifecycle(config: Config) -> list[s3.LifecycleRule]:
     expiry = (
         ("uploads", UPLOADS_PREFIX, config.uploads_expire_days, config.uploads_expire_days),
         ("results", RESULTS_PREFIX, config.results_expire_days, RESULTS_UNDO_DAYS),
-        ("work", WORK_PREFIX, config.work_expire_days, 1),
+        ("work", WORK_PREFIX, config.work_expire_days, WORK_UNDO_DAYS),
     )
     rules = [
         s3.LifecycleRule(
@@ -138,6 +140,9 @@ def _lifecycle(config: Config) -> list[s3.LifecycleRule]:
     ]
     leftovers = s3.LifecycleRule(
         id="leftovers",
+        # Outside the prefixes nothing of ours lies and nothing expires, but what is removed there goes in the end, too.
+        # Where two rules meet, the shorter period counts: this one is never shorter.
+        noncurrent_version_expiration=cdk.Duration.days(max(noncurrent_days for *_, noncurrent_days in expiry)),
         expired_object_delete_marker=True,
         abort_incomplete_multipart_upload_after=cdk.Duration.days(UNFINISHED_UPLOAD_DAYS),
     )

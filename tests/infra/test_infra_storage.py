@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from aws_cdk.assertions import Match, Template
 
 from tests.infra.template_reading import Resources, of_type, only
@@ -45,6 +46,19 @@ def test_every_prefix_expires_with_its_old_versions_and_leftovers(resources: Res
     assert leftovers["ExpiredObjectDeleteMarker"] is True
     assert leftovers["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] >= 1
     assert all(rule["Status"] == "Enabled" for rule in rules)
+
+
+@pytest.mark.parametrize(("uploads_days", "kept_days"), [(30, 30), (2, 7)])
+def test_what_is_removed_outside_the_prefixes_goes_too_and_shortens_no_period_within_them(
+    synthesize: Any, uploads_days: int, kept_days: int
+) -> None:
+    bucket = only(synthesize(uploads_expire_days=uploads_days).to_json()["Resources"], "AWS::S3::Bucket")
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    (everywhere,) = [rule for rule in rules if "Prefix" not in rule]
+
+    assert "ExpirationInDays" not in everywhere
+    assert everywhere["NoncurrentVersionExpiration"] == {"NoncurrentDays": kept_days}
+    assert max(rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules) == kept_days
 
 
 def test_table_forgets_by_ttl_restores_by_point_in_time_and_finds_by_status(template: Template) -> None:
