@@ -214,6 +214,7 @@ def _registering_environment(surroundings: Surroundings, capacity: lambda_.Funct
         "AVSKRIFT_CALLBACK_URL": config.callback_url,
         "AVSKRIFT_ALLOWED_CALLBACK_HOSTS": ",".join(config.allowed_callback_hosts),
         "AVSKRIFT_MAX_SIZE_BYTES": str(config.max_size_bytes),
+        "AVSKRIFT_UPLOADS_EXPIRE_DAYS": str(config.uploads_expire_days),
         "AVSKRIFT_DEFAULT_LANGUAGE": config.default_language,
     }
 

@@ -32,6 +32,7 @@ def register_settings(env: Environment) -> RegisterSettings:
         rules=rules,
         max_size_bytes=env.integer("MAX_SIZE_BYTES"),
         job_ttl_days=env.integer("JOB_TTL_DAYS"),
+        uploads_expire_days=env.integer("UPLOADS_EXPIRE_DAYS"),
     )
 
 

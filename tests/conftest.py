@@ -92,6 +92,7 @@ class Deployment:
             rules=replace(RULES, **rules),
             max_size_bytes=1_000_000,
             job_ttl_days=90,
+            uploads_expire_days=30,
         )
         return Registrar(self.table, self.s3, self.sqs, settings)
 

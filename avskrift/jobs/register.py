@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 DAY_S = 86_400
+FETCHED_AFTER_S = 43_200
+"""From a job's deadline until its recording expires: an instance must still be had, and fetch it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class RegisterSettings:
     rules: OptionRules
     max_size_bytes: int
     job_ttl_days: int
+    uploads_expire_days: int
+    """After so many days S3 removes a recording; the stack holds that its row lives longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Registrar:
             head = self._head(upload)
             job = self._new_job(upload, head, self._options(head), now)
             self._check(job)
-            self._check_deadline(job)
+            self._check_deadline(job, head["LastModified"])
         except ObjectGone as error:
             return failed_job(self._new_job(upload, None, self._default_options(), now), _job_error(error), now)
         except BadOptions as error:
@@ -137,11 +141,14 @@ class Registrar:
                 "Send only its audio track, or raise max_size_bytes."
             )
 
-    def _check_deadline(self, job: Job) -> None:
-        latest = job.expires_at - DAY_S
-        if job.options.deadline and datetime.fromisoformat(job.options.deadline).timestamp() > latest:
+    def _check_deadline(self, job: Job, uploaded_at: datetime) -> None:
+        """A job that waits longer than its recording is kept could only end as ``object_gone``."""
+        days = self.settings.uploads_expire_days
+        latest = uploaded_at + timedelta(days=days, seconds=-FETCHED_AFTER_S)
+        if job.options.deadline and datetime.fromisoformat(job.options.deadline) > latest:
             raise BadOptions(
-                f"deadline is too far ahead: the deployment keeps jobs for {self.settings.job_ttl_days} days."
+                f"deadline is too far ahead: this recording is kept for {days} days, so {latest:%Y-%m-%dT%H:%MZ} "
+                "is the latest. Upload it later, or raise uploads_expire_days."
             )
 
     def _create_ended(self, job: Job, now: float) -> bool:

@@ -126,6 +126,7 @@ def _environment(deployment: Any, queues: dict[str, str], callback_url: str) -> 
         "IDLE_LIMIT_S": "600",
         "MAX_SIZE_BYTES": "1000000",
         "JOB_TTL_DAYS": "90",
+        "UPLOADS_EXPIRE_DAYS": "30",
         "CALLBACK_URL": callback_url,
         "INSECURE_CALLBACKS": "1",
     }

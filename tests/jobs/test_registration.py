@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -120,14 +123,28 @@ def test_unknown_option_fails_the_job_with_one_webhook(deployment: Any) -> None:
     assert deployment.table.outbox_entry(outbox_ids.pop()).type == "job.failed"
 
 
-def test_deadline_beyond_the_life_of_its_row_is_refused(deployment: Any) -> None:
-    """The row would expire while the job waits for spot, without an end and without a webhook."""
-    for deadline, status in (
-        ("2024-01-31T06:00:00+01:00", JobStatus.QUEUED),
-        ("2034-01-31T06:00:00+01:00", JobStatus.FAILED),
-    ):
-        upload = deployment.put(f"uploads/{deadline[:4]}.mp3", **{"avskrift-deadline": quote(deadline)})
-        assert deployment.registrar().register(upload, 1_700_000_000.0).status is status
+@pytest.mark.parametrize(
+    ("kept_days", "ahead", "status"),
+    [
+        (30, timedelta(days=29), JobStatus.QUEUED),
+        (30, timedelta(days=29, hours=13), JobStatus.FAILED),
+        (1, timedelta(hours=11), JobStatus.QUEUED),
+        (1, timedelta(hours=13), JobStatus.FAILED),
+    ],
+    ids=str,
+)
+def test_deadline_beyond_the_life_of_its_recording_is_refused(
+    deployment: Any, kept_days: int, ahead: timedelta, status: JobStatus
+) -> None:
+    """The recording would expire while the job waits for spot: counted from its upload, whenever it is registered."""
+    deadline = (datetime.now(UTC) + ahead).isoformat()
+    upload = deployment.put("uploads/a.mp3", **{"avskrift-deadline": quote(deadline)})
+    registrar = deployment.registrar()
+    settings = replace(registrar.settings, uploads_expire_days=kept_days)
+    job = replace(registrar, settings=settings).register(upload, time.time() + 43_200)
+    assert job.status is status
+    if job.error:
+        assert (job.error.code, f"kept for {kept_days} days" in job.error.message) == ("bad_options", True)
 
 
 def test_options_are_read_from_percent_encoded_metadata() -> None:

@@ -62,6 +62,7 @@ def functions(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
         "IDLE_LIMIT_S": "1200",
         "MAX_SIZE_BYTES": "1000000",
         "JOB_TTL_DAYS": "90",
+        "UPLOADS_EXPIRE_DAYS": "30",
         "CALLBACK_URL": "http://127.0.0.1:9/nobody",
         "INSECURE_CALLBACKS": "1",
     }
@@ -90,6 +91,7 @@ def function(deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modul
         "CAPACITY_FUNCTION": "capacity",
         "MAX_SIZE_BYTES": "1000000",
         "JOB_TTL_DAYS": "90",
+        "UPLOADS_EXPIRE_DAYS": "30",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"AVSKRIFT_{name}", value)

@@ -14,7 +14,8 @@ from lambdas.settings import register_settings
 
 @pytest.fixture
 def rules() -> OptionRules:
-    values = {"JOBS_QUEUE_URL": "jobs", "OUTBOX_QUEUE_URL": "outbox", "MAX_SIZE_BYTES": "1", "JOB_TTL_DAYS": "1"}
+    queues = {"JOBS_QUEUE_URL": "jobs", "OUTBOX_QUEUE_URL": "outbox"}
+    values = {**queues, "MAX_SIZE_BYTES": "1", "JOB_TTL_DAYS": "3", "UPLOADS_EXPIRE_DAYS": "1"}
     return register_settings(Environment({f"AVSKRIFT_{name}": value for name, value in values.items()})).rules
 
 
