@@ -75,20 +75,26 @@ class Ending:
     def withdraw(self, *, has_results: bool) -> Job | None:
         """The job went on without us: our message goes and, if it was cancelled, what we left of it.
 
-        Never what lies there of a job that another attempt owns or has ended. Returns the row if it can be read.
+        Never what lies there of a job that another attempt owns or has ended. Returns the row if there is one that can
+        be read.
         """
-        row = self._row()
-        if row is None:
+        try:
+            row = self._services.table.get(self._claim.job.job_id)
+        except (*SDK_FAULTS, AvskriftError) as error:
+            log.warning("job %s: its row can't be read: %s", self._claim.job.job_id, brief(error))
             return None  # the message comes again, and finds what there is to be found then
-        if row.status is JobStatus.QUEUED:
+        if row and row.status is JobStatus.QUEUED:
             self._return_message(after_s=0.0)  # it may be the only one; two do no harm
             return row
         self._delete_message()
-        if row.status is JobStatus.CANCELLED:
-            if has_results:
-                self._try("the results of a cancelled job could not be deleted", lambda: self._store.delete(row))
-            self._checkpoint.delete()
+        if row is None or row.status is JobStatus.CANCELLED:  # deleted, or on its way there
+            self._clear(row or self._claim.job, has_results=has_results)
         return row
+
+    def _clear(self, job: Job, *, has_results: bool) -> None:
+        if has_results:
+            self._try("results that nobody wants could not be deleted", lambda: self._store.delete(job))
+        self._checkpoint.delete()
 
     def charge(self, cost: dict[str, Any]) -> bool:
         """Put the cost on a row that was ended under our hands; whether it is there now."""
@@ -150,13 +156,6 @@ class Ending:
     def _delete_message(self) -> None:
         """One that stays comes again, and is dropped by whoever finds nothing to claim."""
         self._try("its message could not be deleted", lambda: self._services.queue.delete(self._claim.receipt))
-
-    def _row(self) -> Job | None:
-        try:
-            return self._services.table.get(self._claim.job.job_id)
-        except (*SDK_FAULTS, AvskriftError) as error:
-            log.warning("job %s: its row can't be read: %s", self._claim.job.job_id, brief(error))
-            return None
 
     def _try(self, complaint: str, call: Callable[[], object]) -> bool:
         try:

@@ -10,7 +10,8 @@ import pytest
 
 from avskrift.jobs.deletion import LETTING_GO_S, Deleter
 from avskrift.jobs.model import Job, JobStatus
-from tests.instance.agent_stage import Stage, Work
+from avskrift.local.processes import await_condition
+from tests.instance.agent_stage import PATIENCE_S, Stage, Work
 
 
 def deleter_of(stage: Stage) -> Deleter:
@@ -41,6 +42,26 @@ def test_nothing_can_be_fetched_of_a_job_deleted_at_work(stage: Stage, then: Any
     assert [key for key in stage.keys("") if job.job_id in key or key.endswith("a.mp3")] == []
     left = stage.job(job)
     assert (left.status, left.key, left.result) == (JobStatus.CANCELLED, "", None)
+    assert stage.job(other).status is JobStatus.COMPLETED
+    assert stage.messages() == 0
+
+
+@pytest.mark.parametrize("then", [Work.await_cancel, goes_on], ids=["stops at a heartbeat", "is done before it"])
+def test_nothing_stays_of_a_job_whose_row_went_while_its_attempt_was_deaf(stage: Stage, then: Any) -> None:
+    """Deleted, and again after the attempt should long have noticed: there is no row to say what is to be cleared."""
+    job, other = stage.upload("uploads/a.mp3"), stage.upload("uploads/b.mp3", b"other")
+
+    def deleted_for_good(work: Work) -> None:
+        deleter_of(stage).delete(job.job_id, time.time())
+        deleter_of(stage).delete(job.job_id, time.time() + LETTING_GO_S)
+        assert stage.table.get(job.job_id) is None
+        work.write_checkpoint("said so far\n")
+        await_condition(lambda: stage.checkpoint(job) or None, PATIENCE_S, "the upload")
+        then(work)
+
+    assert stage.run(deleted_for_good, None, checkpoint_s=0.02).heard == [b"sound", b"other"]
+    assert [key for key in stage.keys("") if job.job_id in key or key.endswith("a.mp3")] == []
+    assert stage.table.get(job.job_id) is None
     assert stage.job(other).status is JobStatus.COMPLETED
     assert stage.messages() == 0
 
