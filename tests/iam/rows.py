@@ -184,6 +184,8 @@ def run(tags: list[dict[str, str]], **override: Any) -> Callable[[Any], Call]:
 AGENT = [
     may("agent", "read a recording", s3("GetObject", "uploads/a.ogg")),
     may("agent", "see a recording's size", s3("HeadObject", "uploads/a.ogg")),
+    # S3 tells only those who may list keys that an object is gone (docs/security.md); contents are another matter.
+    may("agent", "list the keys of the bucket", s3("ListObjectsV2")),
     may("agent", "write a transcript", s3("PutObject", "results/j/transcript.txt", Body=b"x")),
     may("agent", "write a long transcript in parts", s3("CreateMultipartUpload", "results/j/transcript.json")),
     may("agent", "write a checkpoint", s3("PutObject", "work/j/checkpoint.jsonl", Body=b"x")),
@@ -237,6 +239,7 @@ AGENT = [
 
 REGISTER = [
     may("register", "see a recording", s3("HeadObject", "uploads/a.ogg")),
+    may("register", "list the keys of the bucket", s3("ListObjectsV2")),
     may("register", "make a job with its outbox entry", together("job#a", "outbox#a")),
     may("register", "put a job in the queue", send("jobs")),
     may("register", "hand a webhook over", send("outbox")),
@@ -263,6 +266,7 @@ REGISTER = [
 
 RECONCILE = [
     may("reconcile", "list what was uploaded", s3("ListObjectVersions", Prefix="uploads/")),
+    may("reconcile", "list the keys of the bucket", s3("ListObjectsV2")),
     may("reconcile", "see a recording", s3("HeadObject", "uploads/a.ogg")),
     may("reconcile", "look for many jobs at once", many("job#a", "job#b")),
     may("reconcile", "keep its place", put("fleet#reconcile")),
