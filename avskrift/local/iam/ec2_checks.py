@@ -48,8 +48,8 @@ def _run(parameters: Parameters, tags: list[Mapping[str, Any]], read: TemplateRe
     template = read(parameters["LaunchTemplate"]) if "LaunchTemplate" in parameters else {}
     wanted = {**template, **parameters}
     tags = [*template.get("TagSpecifications", []), *tags]
-    kind = {"ec2:InstanceType": wanted["InstanceType"]} if "InstanceType" in wanted else {}
-    yield Check("ec2:RunInstances", _arn("instance", "*"), {**kind, **_request_tags(_tags_for("instance", tags))})
+    asked = {"ec2:InstanceType": wanted["InstanceType"]} if "InstanceType" in wanted else {}
+    yield Check("ec2:RunInstances", _arn("instance", "*"), {**asked, **_request_tags(_tags_for("instance", tags))})
     for resource in _parts(wanted):
         yield Check("ec2:RunInstances", resource)
     for kind in ("instance", "volume"):
