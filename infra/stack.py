@@ -69,7 +69,7 @@ class AvskriftStack(cdk.Stack):
                 "SecretId": secret.secret_arn,
                 "SubnetIds": ",".join(network.subnet_ids),
                 "AgentLogGroup": fleet.log_group.log_group_name,
-                "AlarmTopicArn": observability.topic_arn or "none",
+                "AlarmTopicArn": observability.topic_arn,
                 "InstanceTypes": ",".join(config.instance_types),
                 "Version": __version__,
             }

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-NO_TOPIC = "none"
 PENDING = "PendingConfirmation"
 _SOUND = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 
@@ -122,9 +121,6 @@ def _version(subject: Subject) -> Check:
 def alarm_topic(subject: Subject) -> Iterator[Check]:
     """Whether anybody is told when an alarm goes off."""
     name, topic = "alarms", subject.output("AlarmTopicArn")
-    if topic == NO_TOPIC:
-        yield yellow(name, "No topic is told of alarms.", subject.settings.deploy("alarm_email=…"))
-        return
     topics = subject.session.client("sns")
     subscribe = subject.aws(f"sns subscribe --topic-arn {topic} --protocol email --notification-endpoint …")
     try:
