@@ -85,6 +85,12 @@ class Judge:
         instance = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/i-0123456789abcdef0"
         return is_allowed(Check("ec2:TerminateInstances", instance, context), self._policies[role], role)
 
+    def may_hand_over(self, role: str, handed_arn: str, service: str = "ec2.amazonaws.com") -> bool:
+        """Whether a role may give another one to a service."""
+        return is_allowed(
+            Check("iam:PassRole", handed_arn, {"iam:PassedToService": service}), self._policies[role], role
+        )
+
     def _one(self, kind: str, containing: str = "") -> str:
         resources = self._template.resources
         (found,) = [name for name, one in resources.items() if one["Type"] == kind and containing in name]

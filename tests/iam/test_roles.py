@@ -74,6 +74,15 @@ def test_capacity_ends_only_what_is_its_own(judge: Any, tags: dict[str, str], al
     assert not judge.may_terminate("agent", worn)
 
 
+def test_capacity_launches_as_the_agent_and_nobody_else_launches_as_anybody(judge: Any) -> None:
+    roles = judge.names.roles
+
+    assert judge.may_hand_over("capacity", roles["agent"])
+    assert not judge.may_hand_over("capacity", roles["agent"], "lambda.amazonaws.com")
+    assert [part for part in roles if part != "agent" and judge.may_hand_over("capacity", roles[part])] == []
+    assert [part for part in roles if part != "capacity" and judge.may_hand_over(part, roles["agent"])] == []
+
+
 @pytest.mark.slow
 @pytest.mark.cloud
 @pytest.mark.xdist_group("iam")
