@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from avskrift.jobs.model import JobStatus
+from avskrift.local.aws import REGION
 from avskrift.local.processes import await_condition
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud, pytest.mark.xdist_group("cloud")]
@@ -60,5 +61,5 @@ def test_alarms_and_dashboard_are_there(chain: Any) -> None:
     assert "avskrift-capacity-no-beat" in alarms
     topic = chain.cloud.outputs["AlarmTopicArn"]
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms.values()} == {(topic,)}
-    body = json.loads(cloudwatch.get_dashboard(DashboardName="avskrift")["DashboardBody"])
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=f"avskrift-{REGION}")["DashboardBody"])
     assert len(body["widgets"]) > 10
