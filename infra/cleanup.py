@@ -33,8 +33,9 @@ Lists what the deployment of cdk.json or -c name=... left behind, and ends it wi
 
   instances    with its tag or launch template that live longer than they may, that it knows nothing of, or whose
                deployment is gone
-  images       with its tag, but for the three newest, those that an AMI parameter names, that an instance runs or
-               that are shared, with their snapshots; and snapshots with its tag that no image has for a day
+  images       with its tag, but for the three newest and those that an SSM parameter or a launch template names, that
+               an instance runs or that are shared, with their snapshots
+  snapshots    with its tag that no image has for a day, unless they are shared
   work         checkpoints of jobs that have ended or were deleted, an hour after they were written
 
 Nothing without these marks is ever touched.
@@ -47,6 +48,8 @@ examples:
 OVERDUE_S = 1800
 #: An instance is known to the table a moment after its launch; younger ones are left alone.
 UNKNOWN_AFTER_S = 900
+#: Outputs of the stack that say whose an instance and a checkpoint are.
+NEEDED_OUTPUTS = ("BucketName", "TableName", "LaunchTemplateId", "CapacityFunction")
 #: A job that ended has no use for its checkpoints, but the agent may still be removing them.
 STALE_WORK_S = 3600
 
@@ -75,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def cleanup(target: Target, sure: bool, now: float) -> None:
     """List what is left behind; with ``sure`` end it. One that can't be ended keeps no other from it."""
-    outputs = find_stack(target.session, target.config.name)[1]
+    outputs = known_outputs(target)
+    if outputs is None:
+        say("Its instances and its work are left alone, whatever they are; images and snapshots are looked at.")
     found = list(leftovers(target, outputs, now))
     for one in found:
         say(f"{one.kind:9} {one.name:40} {one.why}")
@@ -91,10 +96,29 @@ def cleanup(target: Target, sure: bool, now: float) -> None:
             raise ConfigurationError(f"{len(failed)} could not be ended, for the reasons above.")
 
 
-def leftovers(target: Target, outputs: Mapping[str, str], now: float) -> Iterator[Leftover]:
-    """Everything that can go; without a stack (no ``outputs``) its bucket and table are not known."""
+def known_outputs(target: Target) -> Mapping[str, str] | None:
+    """Outputs of the stack, empty when there is no stack; None, said why, where a stack can't tell what is its own.
+
+    That is one that is being made or removed, which may have instances at work, and one that is somebody else's.
+    """
+    name = target.config.name
+    status, outputs = find_stack(target.session, name)
+    missing = [output for output in NEEDED_OUTPUTS if output not in outputs]
+    if not status:
+        return {}
+    if status.startswith("DELETE_") or not outputs:
+        say(f"The stack {name} is in state {status}.")
+        return None
+    if missing:
+        say(f'The stack {name} has no output "{missing[0]}": it is somebody else\'s, or of another version.')
+        return None
+    return outputs
+
+
+def leftovers(target: Target, outputs: Mapping[str, str] | None, now: float) -> Iterator[Leftover]:
+    """Everything that can go, by what :func:`known_outputs` says: without a stack its bucket and table are unknown."""
     ec2, name = target.session.client("ec2"), target.config.name
-    for instance, why in leaked_instances(target, outputs, now):
+    for instance, why in leaked_instances(target, outputs, now) if outputs is not None else ():
         instance_id = instance["InstanceId"]
         end = _call(ec2.terminate_instances, InstanceIds=[instance_id])
         yield Leftover("instance", instance_id, why, end)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 
 KEEP_IMAGES = 3
 """The newest, to go back to."""
-PARAMETERS = "/avskrift"
+PARAMETERS = "/avskrift/"
 """Where deployments have their AMI parameters unless told otherwise."""
+_PLAIN, _SECRET = ("String", "StringList"), "SecureString"
+_AT_ONCE = 10
+"""Parameters of one ``GetParameters`` request, at most."""
+_IMAGE_ID = re.compile(r"ami-[0-9a-f]+")
 ORPHAN_AGE_S = 86_400
 """A snapshot is older than its image: while one is built, no image has it."""
 
@@ -45,7 +50,7 @@ def old_images(session: boto3.Session, deployment: str, ami_parameter: str) -> I
     candidates = images_of(ec2, deployment)[KEEP_IMAGES:]
     if not candidates:
         return
-    kept = _named_images(session, ami_parameter) | _running_images(ec2)
+    kept = _named_images(session, ami_parameter) | _launchable_images(ec2) | _running_images(ec2)
     own_snapshots = {snapshot["SnapshotId"] for snapshot in snapshots_of(ec2, deployment)}
     for image in candidates:
         if image["ImageId"] not in kept and not _is_shared(ec2, image):
@@ -56,7 +61,7 @@ def old_images(session: boto3.Session, deployment: str, ami_parameter: str) -> I
                 image_id=image["ImageId"],
                 name=image.get("Name", ""),
                 made=image.get("CreationDate", "some time ago"),
-                snapshot_ids=tuple(one for one in ids if one in own_snapshots),
+                snapshot_ids=tuple(one for one in ids if one in own_snapshots and not _is_lent(ec2, one)),
             )
 
 
@@ -74,19 +79,46 @@ def orphaned_snapshots(session: boto3.Session, deployment: str, now: float) -> I
         for mapping in image.get("BlockDeviceMappings", [])
     }
     for one in candidates:
-        if one["SnapshotId"] not in used:
+        if one["SnapshotId"] not in used and not _is_lent(ec2, one["SnapshotId"]):
             yield one["SnapshotId"], f"{one['VolumeSize']} GiB, of {one['StartTime']:%Y-%m-%d}, of no image"
 
 
 def _named_images(session: boto3.Session, ami_parameter: str) -> set[str]:
-    """Of any deployment's AMI parameter: an image may be built for one and promoted to another."""
+    """Of any SSM parameter of the region: an image may be built for one deployment and promoted to another.
+
+    Secret ones are read only where deployments have theirs: nothing else launches from one that it can't read, and
+    what others keep secret is not ours to decrypt.
+    """
     ssm = session.client("ssm")
-    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=PARAMETERS, Recursive=True)
-    named = {parameter["Value"] for page in pages for parameter in page["Parameters"]}
-    try:
-        return named | {ssm.get_parameter(Name=ami_parameter)["Parameter"]["Value"]}
-    except ssm.exceptions.ParameterNotFound:
-        return named
+    listed = [one for page in ssm.get_paginator("describe_parameters").paginate() for one in page["Parameters"]]
+    plain = [one["Name"] for one in listed if one["Type"] in _PLAIN]
+    ours = [
+        one["Name"]
+        for one in listed
+        if one["Type"] == _SECRET and (one["Name"] == ami_parameter or one["Name"].startswith(PARAMETERS))
+    ]
+    named: set[str] = set()
+    for names in (*_by_ten(plain), *_by_ten(ours)):
+        found = ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
+        named.update(image_id for one in found for image_id in _IMAGE_ID.findall(one["Value"]))
+    return named
+
+
+def _by_ten(names: list[str]) -> Iterable[list[str]]:
+    return (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
+
+
+def _launchable_images(ec2: EC2Client) -> set[str]:
+    """Of any version of the account's launch templates, which auto scaling groups and others start instances from."""
+    templates = ec2.get_paginator("describe_launch_templates").paginate()
+    versions = ec2.get_paginator("describe_launch_template_versions")
+    return {
+        version["LaunchTemplateData"].get("ImageId", "")
+        for templates_page in templates
+        for template in templates_page["LaunchTemplates"]
+        for page in versions.paginate(LaunchTemplateId=template["LaunchTemplateId"])
+        for version in page["LaunchTemplateVersions"]
+    }
 
 
 def _running_images(ec2: EC2Client) -> set[str]:
@@ -106,3 +138,9 @@ def _is_shared(ec2: EC2Client, image: ImageTypeDef) -> bool:
         return True
     permissions = ec2.describe_image_attribute(ImageId=image["ImageId"], Attribute="launchPermission")
     return bool(permissions.get("LaunchPermissions"))
+
+
+def _is_lent(ec2: EC2Client, snapshot_id: str) -> bool:
+    """Other accounts may make volumes of it."""
+    permissions = ec2.describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")
+    return bool(permissions.get("CreateVolumePermissions"))

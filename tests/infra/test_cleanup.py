@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -57,9 +56,9 @@ class Yard:
         self.ec2.create_tags(Resources=[image_id, snapshot_id], Tags=_tags(OURS if tags is None else tags))
         return image_id, snapshot_id
 
-    def name_image(self, parameter: str, image_id: str) -> None:
-        ssm = self.target.session.client("ssm")
-        ssm.put_parameter(Name=parameter, Value=image_id, Type="String", Overwrite=True)
+    def name_image(self, parameter: str, image_id: str, kind: str = "String") -> None:
+        ssm: Any = self.target.session.client("ssm")
+        ssm.put_parameter(Name=parameter, Value=image_id, Type=kind, Overwrite=True)
 
     def left_over(self, age_s: float = 0.0) -> dict[str, str]:
         """Name → why, of what a look so much later finds."""
@@ -100,7 +99,7 @@ def opened() -> Account:
 
 
 @pytest.fixture
-def yard(opened: Account, deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+def yard(opened: Account, deployment: Any, monkeypatch: pytest.MonkeyPatch) -> Yard:
     opened.answers = {
         "DescribeStacks": stack(TableName=deployment.table.name, BucketName=deployment.bucket),
         "GetFunctionConfiguration": lambda request: function(
@@ -142,6 +141,30 @@ def test_without_a_stack_every_instance_of_the_deployment_leaked(yard: Yard) -> 
     assert set(yard.left_over()) == {left}
     yard.clean()
     assert (yard.states()[left], yard.states()[foreign]) == ("terminated", "running")
+
+
+@pytest.mark.parametrize(
+    ("status", "outputs", "told"),
+    [
+        ("CREATE_IN_PROGRESS", {}, "The stack press is in state CREATE_IN_PROGRESS."),
+        ("ROLLBACK_COMPLETE", {}, "The stack press is in state ROLLBACK_COMPLETE."),
+        ("DELETE_IN_PROGRESS", OUTPUTS, "The stack press is in state DELETE_IN_PROGRESS."),
+        ("CREATE_COMPLETE", {"Theirs": "x"}, 'The stack press has no output "BucketName": it is somebody else\'s'),
+    ],
+)
+def test_a_stack_that_can_not_tell_what_is_its_own_loses_no_instance(
+    yard: Yard, capsys: pytest.CaptureFixture[str], status: str, outputs: dict[str, str], told: str
+) -> None:
+    instance = yard.launch(OURS)
+    old, *_ = [yard.build(day)[0] for day in (1, 2, 3, 4)]
+    listed = [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()]
+    yard.answers["DescribeStacks"] = {"Stacks": [{**stack()["Stacks"][0], "StackStatus": status, "Outputs": listed}]}
+
+    cleanup.main(["-c", "name=press", "--yes"])
+
+    assert yard.states()[instance] == "running"
+    assert old not in yard.images()
+    assert told in capsys.readouterr().out
 
 
 def test_an_instance_that_lost_our_tag_is_found_by_its_launch_template(yard: Yard) -> None:
@@ -189,13 +212,64 @@ def test_an_old_image_that_somebody_needs_stays(yard: Yard) -> None:
     assert set(yard.left_over()) == {idle}
 
 
-def test_a_parameter_anywhere_keeps_its_image(yard: Yard) -> None:
-    first, second, *_ = [yard.build(day)[0] for day in range(1, 6)]
-    yard.name_image("/elsewhere/image", first)
-    configured = Config.from_context({"name": "press", "ami_parameter": "/elsewhere/image"})
-    yard.target = replace(yard.target, config=configured)
+def test_a_parameter_anywhere_keeps_the_images_that_it_names(yard: Yard) -> None:
+    named, listed, also_listed, spaced, secret, idle, *_ = [yard.build(day)[0] for day in range(1, 10)]
+    yard.name_image("/elsewhere/image", named)
+    yard.name_image("images", f"{listed},{also_listed}", "StringList")
+    yard.name_image("/elsewhere/spaced", f" {spaced}\n")
+    yard.name_image("/avskrift/archive/secret", secret, "SecureString")
+    for number in range(12):
+        yard.name_image(f"/elsewhere/{number}", "no image")
 
-    assert set(yard.left_over()) == {second}
+    assert set(yard.left_over()) == {idle}
+
+
+def test_what_others_keep_secret_is_not_read(yard: Yard) -> None:
+    for day in range(1, 5):
+        yard.build(day)
+    yard.name_image("/elsewhere/password", "hunter2", "SecureString")
+    yard.name_image("/elsewhere/image", "none")
+    asked: list[str] = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        asked.extend(request["Names"])
+        return {"Parameters": []}
+
+    yard.answers["GetParameters"] = answer
+
+    yard.left_over()
+
+    assert "/elsewhere/image" in asked
+    assert "/elsewhere/password" not in asked
+
+
+def test_a_launch_template_keeps_the_images_of_all_its_versions(yard: Yard) -> None:
+    first, second, idle, *_ = [yard.build(day)[0] for day in range(1, 7)]
+    template = {"LaunchTemplateName": "somebody-elses"}
+    yard.ec2.create_launch_template(**template, LaunchTemplateData={"ImageId": first})
+    yard.ec2.create_launch_template_version(**template, LaunchTemplateData={"ImageId": second})
+    yard.ec2.create_launch_template_version(**template, LaunchTemplateData={"InstanceType": "g5.xlarge"})
+
+    assert set(yard.left_over()) == {idle}
+
+
+def test_a_snapshot_that_others_may_use_stays(yard: Yard) -> None:
+    (image, lent), *_ = [yard.build(day) for day in (1, 2, 3, 4)]
+    volume = yard.ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=8)["VolumeId"]
+    orphan = yard.ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    yard.ec2.create_tags(Resources=[orphan], Tags=_tags(OURS))
+    for snapshot_id in (lent, orphan):
+        yard.ec2.modify_snapshot_attribute(
+            SnapshotId=snapshot_id,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            UserIds=["999999999999"],
+        )
+
+    yard.clean(age_s=25 * HOUR_S)
+
+    assert image not in yard.images()
+    assert {lent, orphan} <= yard.snapshots()
 
 
 def test_a_snapshot_of_no_image_goes_after_a_day(yard: Yard) -> None:
