@@ -16,6 +16,7 @@ from avskrift.jobs.layout import job_id_for
 from avskrift.jobs.model import JobStatus
 from avskrift.jobs.table import STATUS_INDEX, JobTable
 from avskrift.local.emulator import Emulator
+from avskrift.local.loopback import Handler, LoopbackServer
 from avskrift.local.receiver import Receiver
 from infra.bundling import write_asset
 from tests.iam.template import PARTS, Template
@@ -182,6 +183,38 @@ def test_deliver_sends_the_webhook_of_a_job_that_ended(stage: Stage, start: Call
     reception = stage.receiver.find(job_id)
     assert reception is not None
     assert (reception.verified, reception.type) == (True, "job.failed")
+
+
+class Babbling(Handler):
+    """A receiver that answers with a header that is none."""
+
+    def do_POST(self) -> None:
+        self.read_body()
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n")
+
+
+def test_urllib3s_warning_of_an_answer_is_kept_without_its_address(
+    stage: Stage, start: Callable[[str], FunctionProcess]
+) -> None:
+    """Lambda's runtime puts a handler on the root logger, which writes what any library logs."""
+    job_id, event = stage.put("uploads/bad.ogg", **{"avskrift-colour": "green"})
+    start("register").invoke(event)
+    (message,) = stage.received("outbox")
+    entry = stage.table.outbox_entry(json.loads(message)["outbox_id"])
+    assert entry is not None
+    server = LoopbackServer(Babbling)
+    server.start()
+    try:
+        url = f"http://127.0.0.1:{server.port}/hook?token=hemlig"
+        stage.table.put_values({**entry.to_dict(), "url": url})
+        assert start("deliver").invoke(batch(message)).value == {"batchItemFailures": []}
+    finally:
+        server.stop()
+    log = start("deliver").log()
+    assert [line["http_status"] for line in start("deliver").lines() if line.get("job_id") == job_id] == [200]
+    assert "urllib3.connection logged a line, which is left out" in log
+    assert "hemlig" not in log
+    assert "Traceback" not in log
 
 
 def test_capacity_makes_a_pass(stage: Stage, start: Callable[[str], FunctionProcess]) -> None:
