@@ -201,7 +201,7 @@ def _delete(client: Client, job_id: str, as_json: bool) -> bool:
         return True
     parts = [f"Job {job_id} is deleted, with {done.versions} object versions"]
     if done.kept_versions:
-        parts.append(f"{done.kept_versions} versions of the same key are other jobs' recordings and stay")
+        parts.append(f"{done.kept_versions} versions of the same key are other jobs' recordings, or newer, and stay")
     if done.instance_id:
         parts.append(f"{done.instance_id} stops working on it at its next heartbeat, then its emptied row expires")
     out.print("; ".join(parts) + ".")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -47,14 +48,26 @@ class NotDeleted(AvskriftError):
 class Deletion:
     """What was removed. ``versions``: of objects, with delete markers.
 
-    ``kept_versions``: of the recording's key, because they are recordings of other jobs. ``instance_id``: where an
-    attempt still has to notice; until then its emptied row stays.
+    ``kept_versions``: of the recording's key, because they are recordings of other jobs, or newer than this one's.
+    ``instance_id``: where an attempt still has to notice; until then its emptied row stays.
     """
 
     job_id: str
     versions: int
     kept_versions: int = 0
     instance_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    key: str
+    version_id: str
+    modified_at: datetime
+    is_marker: bool
+
+    @property
+    def identifier(self) -> ObjectIdentifierTypeDef:
+        return {"Key": self.key, "VersionId": self.version_id}
 
 
 @dataclass(frozen=True)
@@ -123,35 +136,36 @@ class Deleter:
     def _recording(self, job: Job) -> tuple[list[ObjectIdentifierTypeDef], int]:
         """The versions under its key, and how many of them stay.
 
-        A version that another job of this deployment was made for is that one's recording. While one stays, delete
-        markers stay, too: without them a recording that its owner deleted would be there again.
+        A version that another job of this deployment was made for is that one's recording, and a newer one is about to
+        be: the event of its upload may still be under way. While one stays, delete markers stay, too: without them a
+        recording that its owner deleted would be there again.
         """
         if not job.key.startswith(UPLOADS_PREFIX):
             return [], 0
-        versions: list[ObjectIdentifierTypeDef] = []
-        markers: list[ObjectIdentifierTypeDef] = []
-        for version, is_marker in self._versions(job.key):
-            if version["Key"] != job.key:  # the key itself comes first of all that begin with it
+        versions: list[_Version] = []
+        for version in self._versions(job.key):
+            if version.key != job.key:  # the key itself comes first of all that begin with it
                 break
-            (markers if is_marker else versions).append(version)
-        own = [version for version in versions if not self._is_anothers(version, job)]
-        kept = len(versions) - len(own)
-        return (own if kept else own + markers), kept
+            versions.append(version)
+        newer = set(_newer(versions, job))
+        kept = {each for each in versions if not each.is_marker and (each in newer or self._is_anothers(each, job))}
+        gone = [each for each in versions if each not in kept and not (kept and each.is_marker)]
+        return [each.identifier for each in gone], len(kept)
 
-    def _is_anothers(self, version: ObjectIdentifierTypeDef, job: Job) -> bool:
-        other_id = job_id_for(self.bucket, version["Key"], version.get("VersionId", ""))
+    def _is_anothers(self, version: _Version, job: Job) -> bool:
+        other_id = job_id_for(self.bucket, version.key, version.version_id)
         return other_id != job.job_id and self.table.job_values(other_id) is not None
 
     def _under(self, prefix: str, job_id: str) -> Iterator[ObjectIdentifierTypeDef]:
-        return (version for version, _ in self._versions(f"{prefix}{job_id}/"))
+        return (version.identifier for version in self._versions(f"{prefix}{job_id}/"))
 
-    def _versions(self, prefix: str) -> Iterator[tuple[ObjectIdentifierTypeDef, bool]]:
-        """Every version and delete marker (True), by key."""
+    def _versions(self, prefix: str) -> Iterator[_Version]:
+        """Every version and delete marker, by key."""
         for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
-            found = [(each, False) for each in page.get("Versions", [])]
-            found += [(each, True) for each in page.get("DeleteMarkers", [])]  # type: ignore[misc]
-            for each, is_marker in sorted(found, key=lambda one: one[0]["Key"]):
-                yield {"Key": each["Key"], "VersionId": each["VersionId"]}, is_marker
+            listed = [(each, False) for each in page.get("Versions", [])]
+            listed += [(each, True) for each in page.get("DeleteMarkers", [])]  # type: ignore[misc]
+            found = [_Version(each["Key"], each["VersionId"], each["LastModified"], is_it) for each, is_it in listed]
+            yield from sorted(found, key=lambda one: one.key)
 
     def _clear(self, versions: Iterator[ObjectIdentifierTypeDef]) -> int:
         """Delete versions for good; how many."""
@@ -205,6 +219,19 @@ class Deleter:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             raise StaleAttempt(f"Job {job.job_id} was started again while it was being deleted. Try again.") from error
+
+
+def _newer(versions: list[_Version], job: Job) -> list[_Version]:
+    """Of a key's versions, as S3 lists them, those that were put there after the job's own.
+
+    S3 lists first what was stored last; an upload of many parts has the time of its beginning. Where the job's own is
+    gone, because a deletion is repeated, what was put there before the job was made is as old as it is.
+    """
+    for place, own in enumerate(versions):
+        if own.version_id == job.version_id:
+            return versions[:place] + [each for each in versions[place:] if each.modified_at > own.modified_at]
+    made_at = job.phases.get("queued", job.status_at)
+    return [each for each in versions if each.modified_at.timestamp() > made_at]
 
 
 def _may_be_at_work(job: Job, now: float) -> bool:

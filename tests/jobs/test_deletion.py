@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -81,13 +82,48 @@ def test_its_neighbours_stay_whole(deployment: Any, deleter: Deleter) -> None:
 
 
 def test_all_versions_of_the_recording_go_with_their_delete_markers(deployment: Any, deleter: Deleter) -> None:
+    deployment.put(KEY, b"never registered")
     job = registered(deployment)
     deployment.s3.delete_object(Bucket=deployment.bucket, Key=KEY)
-    deployment.put(KEY, b"never registered")
 
     deleter.delete(job.job_id, NOW)
 
     assert objects(deployment) == []
+
+
+def test_a_newer_recording_of_which_no_event_came_yet_stays_and_becomes_a_job(
+    deployment: Any, deleter: Deleter
+) -> None:
+    deployment.put(KEY, b"never registered")
+    job = completed(deployment)
+    deployment.s3.delete_object(Bucket=deployment.bucket, Key=KEY)
+    put_again = deployment.put(KEY, b"another one")
+
+    done = deleter.delete(job.job_id, NOW)
+
+    listed = deployment.s3.list_object_versions(Bucket=deployment.bucket)
+    assert [version["VersionId"] for version in listed["Versions"]] == [put_again.version_id]
+    assert done.kept_versions == 1
+    assert deployment.registrar().register(put_again, NOW).version_id == put_again.version_id
+
+
+def test_a_deletion_that_goes_on_spares_what_was_put_there_since(deployment: Any, deleter: Deleter) -> None:
+    """It was stopped behind the job's own version, by which the others are told apart."""
+    deployment.put(KEY, b"never registered")
+    put = deployment.put(KEY)
+    job = deployment.registrar().register(put, time.time() + 1)
+    deployment.s3.delete_object(Bucket=deployment.bucket, Key=KEY, VersionId=put.version_id)
+
+    assert deleter.delete(job.job_id, time.time()).kept_versions == 0
+    assert objects(deployment) == []
+
+    put = deployment.put(KEY)
+    job = deployment.registrar().register(put, NOW)
+    deployment.s3.delete_object(Bucket=deployment.bucket, Key=KEY, VersionId=put.version_id)
+    deployment.put(KEY)
+
+    assert deleter.delete(job.job_id, NOW).kept_versions == 1
+    assert objects(deployment) == [KEY]
 
 
 def test_a_version_that_is_another_jobs_recording_stays_as_hidden_as_it_was(deployment: Any, deleter: Deleter) -> None:
@@ -237,9 +273,9 @@ def test_a_job_with_thousands_of_versions_is_deleted_in_batches(
     deployment: Any, deleter: Deleter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deletion, "_BATCH", 2)
-    job = registered(deployment)
     for _ in range(6):
         deployment.put(KEY, b"")
+    job = registered(deployment)
 
     assert deleter.delete(job.job_id, NOW).versions == 7
     assert objects(deployment) == []
