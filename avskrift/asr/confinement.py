@@ -5,7 +5,11 @@ By the process itself, on Linux on x86-64 and arm64, for as long as it lives, an
 - ``no_new_privs``, and no capabilities but that of reading files (root's recordings may be another user's);
 - a seccomp filter: no sockets but connected pairs and listening ones within the machine (``AF_UNIX``), no connection
   and none accepted, and none of the calls by which a process gets another one's memory or file descriptors, rings of
-  its own into the kernel, keys, or namespaces.
+  its own into the kernel, keys, namespaces, or out of the session that its parent ends;
+- a Landlock domain, where the kernel has that (5.13, and ``landlock`` among its security modules): the memory,
+  environment, maps and open files of every process outside of it stay shut, in /proc too, and from 6.12 on nobody
+  outside gets its signals. Without it, a ``ptrace_scope`` of 1 or more (Yama's) keeps their memory shut, and no more;
+  with neither, the worker may read and write the memory of all of its user's processes that do not hide themselves.
 
 The filter is a list of what is refused, since what a GPU's driver calls is nobody's to list. CUDA binds a socket to
 ``@cuda-uvmfd-…`` and listens on it, for others that none of ours is, and does not start without; it connects to nothing
@@ -13,7 +17,7 @@ The filter is a list of what is refused, since what a GPU's driver calls is nobo
 library of the machine to ask for, and its Python binding a compiled one.
 
 The parent has its part: :func:`hide_from_worker` keeps the memory, environment and files of a process from others of
-the same user. What the worker may still read are that user's files and other processes.
+the same user, on every kernel. What the worker may still read are that user's files, and the names of its processes.
 """
 
 from __future__ import annotations
@@ -42,6 +46,12 @@ _AF_UNIX = 1
 _SOCK_STREAM, _SOCK_SEQPACKET = 1, 5
 _SOCK_TYPE_MASK = 0xF
 """Above it are SOCK_CLOEXEC and SOCK_NONBLOCK."""
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+"""On every machine."""
+_LANDLOCK_CREATE_RULESET_VERSION = 1
+_LANDLOCK_RULE_PATH_BENEATH = 1
+_LANDLOCK_ACCESS_FS_MAKE_BLOCK, _LANDLOCK_ACCESS_FS_REFER = 1 << 11, 1 << 13
+_LANDLOCK_SCOPE_SIGNAL = 1 << 1
 _CLONE_NEW_ANY = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
 
@@ -87,6 +97,8 @@ NUMBERS = {
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
+    "setsid": (112, 157),
+    "setpgid": (109, 154),
 }
 """Of the calls that are refused: on x86-64 (asm/unistd_64.h) and on arm64 (asm-generic/unistd.h)."""
 
@@ -124,6 +136,8 @@ REFUSALS = (
     ),
     *(Refusal(call, errno.EPERM) for call in ("bpf", "perf_event_open", "userfaultfd")),
     *(Refusal(call, errno.EPERM) for call in ("add_key", "request_key", "keyctl")),
+    # Whoever leaves the worker's session or group would outlive it, with its end of the pipes.
+    *(Refusal(call, errno.EPERM) for call in ("setsid", "setpgid")),
     # In a user namespace of its own a process has every capability again. Of clone3 the filter can't see the flags;
     # told that there is none, the C library takes clone.
     *(Refusal(call, errno.EPERM) for call in ("unshare", "setns")),
@@ -135,7 +149,8 @@ REFUSALS = (
 def confine() -> None:
     """Give all of it up, for every thread of this process and for what it starts; there is no way back.
 
-    Raises ``NotConfined`` where that cannot be had: on another system or machine, or where the kernel refuses.
+    The Landlock domain is this thread's and of those that it starts, so call it before there are others. Raises
+    ``NotConfined`` where all but that domain cannot be had: on another system or machine, or where the kernel refuses.
     """
     machine = MACHINES.get(platform.machine())
     if sys.platform != "linux" or machine is None:
@@ -143,6 +158,7 @@ def confine() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     _require(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _drop_capabilities(libc)
+    _enter_domain(libc)
     _install(libc, machine)
 
 
@@ -177,6 +193,52 @@ def _drop_capabilities(libc: Any) -> None:
     _require(libc.capget(header, sets), "capget")
     kept = sets[1] & _CAP_DAC_READ_SEARCH
     _require(libc.capset(header, (ctypes.c_uint32 * 6)(kept, kept)), "capset")
+
+
+class _Ruleset(ctypes.Structure):
+    """``struct landlock_ruleset_attr`` (linux/landlock.h); an older kernel takes it where what it lacks is 0."""
+
+    _fields_ = (("access_fs", ctypes.c_uint64), ("access_net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+
+
+class _PathBeneath(ctypes.Structure):
+    """``struct landlock_path_beneath_attr``."""
+
+    _pack_ = 1
+    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
+
+
+def _enter_domain(libc: Any) -> bool:
+    """A Landlock domain of our own, whatever it forbids: from inside nothing outside can be traced, nor what goes by
+    the same right in /proc (Documentation/userspace-api/landlock.rst, "Ptrace restrictions").
+
+    Whether the kernel has it. One that handles files at all forbids to move them from folder to folder unless a rule
+    allows it; ours makes no difference but to block devices, which nobody here makes.
+    """
+    version = libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_CREATE_RULESET_VERSION)
+    if version < 1:
+        return False
+    moving = _LANDLOCK_ACCESS_FS_REFER if version >= 2 else 0
+    scoped = _LANDLOCK_SCOPE_SIGNAL if version >= 6 else 0
+    asked = _Ruleset(_LANDLOCK_ACCESS_FS_MAKE_BLOCK | moving, 0, scoped)
+    ruleset = libc.syscall(_LANDLOCK_CREATE_RULESET, ctypes.byref(asked), ctypes.c_size_t(ctypes.sizeof(asked)), 0)
+    if ruleset < 0:
+        return False
+    try:
+        if moving:
+            _allow_everywhere(libc, ruleset, moving)
+        return bool(libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0)
+    finally:
+        os.close(ruleset)
+
+
+def _allow_everywhere(libc: Any, ruleset: int, access: int) -> None:
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        rule = _PathBeneath(access, root)
+        libc.syscall(_LANDLOCK_ADD_RULE, ruleset, _LANDLOCK_RULE_PATH_BENEATH, ctypes.byref(rule), 0)
+    finally:
+        os.close(root)
 
 
 class _Instruction(ctypes.Structure):

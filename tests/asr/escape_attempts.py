@@ -89,6 +89,31 @@ def open_parents_memory() -> None:
         pass
 
 
+def read_neighbours(name: str) -> Callable[[], None]:
+    """Of the same user, and neither our parent nor our child: it hides nothing."""
+
+    def attempt() -> None:
+        Path(f"/proc/{TARGETS['neighbour']}/{name}").read_bytes()
+
+    return attempt
+
+
+def open_neighbours_memory() -> None:
+    with Path(f"/proc/{TARGETS['neighbour']}/mem").open("r+b", 0):
+        pass
+
+
+def outlive_the_worker() -> None:
+    """In a session of its own nobody ends it with the worker."""
+    subprocess.run([sys.executable, "-c", ""], start_new_session=True, check=True)
+
+
+def move_a_file_to_another_folder() -> None:
+    (HERE / "moved").mkdir(exist_ok=True)
+    (HERE / "a file").write_text("")
+    (HERE / "a file").rename(HERE / "moved" / "a file")
+
+
 def trace_parent() -> None:
     checked(LIBC.ptrace(PTRACE_SEIZE, PARENT, None, None))
 
@@ -151,6 +176,11 @@ ATTEMPTS: dict[str, Callable[[], None]] = {
     "parent's trace": trace_parent,
     "parent's memory": read_parents_memory,
     "parent's socket": take_parents_socket,
+    "neighbour's environment": read_neighbours("environ"),
+    "neighbour's map": read_neighbours("maps"),
+    "neighbour's memory file": open_neighbours_memory,
+    "neighbour's end": lambda: os.kill(TARGETS["neighbour"], signal.SIGCONT),
+    "session of its own": outlive_the_worker,
     "ring": set_up_a_ring,
     "namespace": become_root_of_a_namespace,
     "another program": by_another_program,
@@ -174,6 +204,7 @@ def main() -> None:
     seen = {
         "files": [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.exists()],
         "outcomes": {name: outcome(attempt) for name, attempt in ATTEMPTS.items() if name not in TARGETS["left_out"]},
+        "moved": outcome(move_a_file_to_another_folder),
         "environment": dict(os.environ),
         "status": dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line),
     }
