@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 
 from avskrift.errors import ConfigurationError
+
+CONTEXT_VARIABLE = "CDK_CONTEXT_JSON"
+"""With which the CDK command line passes on settings."""
 
 
 def prefer_node_beside_python() -> None:
@@ -16,11 +20,22 @@ def prefer_node_beside_python() -> None:
         os.environ.setdefault("JSII_NODE", str(node))
 
 
+def check_context() -> None:
+    """Raise :class:`ConfigurationError` for settings that the CDK's own part could not read."""
+    try:
+        context = json.loads(os.environ.get(CONTEXT_VARIABLE) or "{}")
+    except ValueError:
+        context = None
+    if not isinstance(context, dict):
+        raise ConfigurationError(f"{CONTEXT_VARIABLE} must hold a JSON object: unset it, and give settings with -c.")
+
+
 def main() -> None:
     prefer_node_beside_python()
-    from infra.app import build_app  # jsii starts its Node process when aws_cdk is imported
-
     try:
+        check_context()
+        from infra.app import build_app  # jsii starts its Node process when aws_cdk is imported
+
         build_app().synth()
     except ConfigurationError as error:
         sys.exit(f"Configuration: {error.message}")

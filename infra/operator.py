@@ -19,6 +19,7 @@ from avskrift.doctor.report import print_checks, session_for
 from avskrift.doctor.stack import describe_stack
 from avskrift.errors import AvskriftError, ConfigurationError
 from avskrift.jobs.fleet import DEPLOYMENT_TAG
+from avskrift.output import let_go_of_stdout, writing
 from infra.checkout import CHECKOUT
 from infra.config import Config
 from infra.limits import ACCOUNT_STACK_SUFFIX, BILLING_REGION, REGION_TAG
@@ -75,6 +76,9 @@ def run(command: Callable[[], None]) -> None:
         sys.exit(f"AWS could not be reached: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # whoever reads along has read enough
+        let_go_of_stdout()
+        sys.exit(1)
 
 
 def reach_account(config: Config, context: Mapping[str, str]) -> Target:
@@ -91,6 +95,8 @@ def reach_account(config: Config, context: Mapping[str, str]) -> Target:
         ) from error
     except (BotoCoreError, ClientError) as error:
         raise ConfigurationError(f"The AWS credentials can't be used in {config.region}: {error}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{error}: mend endpoint_url in the AWS configuration file.") from error
     if config.account not in ("", account):
         raise ConfigurationError(
             f'These credentials are for account {account}, but the setting "account" says {config.account}.'
@@ -130,5 +136,6 @@ def show(checks: Iterable[Check]) -> list[Check]:
 
 
 def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    with writing():
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()

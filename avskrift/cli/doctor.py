@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avskrift.cli.terminal import out
+from avskrift.cli.terminal import out, put_out
 from avskrift.errors import ConfigurationError
 from avskrift.local.settings import CHECKOUT, DEFAULT_FOLDER
 
@@ -78,7 +78,7 @@ def _print_json(settings: Settings, checks: list[Check]) -> list[Check]:
         "ok": all(check.ok for check in checks),
         "checks": [asdict(check) for check in checks],
     }
-    typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    put_out(json.dumps(answer, ensure_ascii=False, indent=2))
     return checks
 
 

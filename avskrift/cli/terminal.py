@@ -7,16 +7,15 @@ and needs its own ``markup=False``.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
-from avskrift.errors import AvskriftError, BadOptions, ConfigurationError
+from avskrift.errors import AvskriftError, BadOptions
+from avskrift.output import writing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,23 +44,8 @@ def put_out(content: str | bytes, *, line: bool = True) -> None:
 
     Whoever closed the pipe has read enough: that error is typer's, which ends the command without a word.
     """
-    try:
+    with writing():
         typer.echo(content, nl=line)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _let_go_of_stdout()
-        raise ConfigurationError(
-            f"Standard output could not be written ({error.strerror}). Free some space, or write somewhere else."
-        ) from error
-
-
-def _let_go_of_stdout() -> None:
-    """What is still to be written would fail once more when Python ends, with a traceback."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def complain(error: AvskriftError) -> None:

@@ -38,7 +38,7 @@ def identify(session: Session, settings: Settings) -> tuple[Check, str]:
         return red(name, f"There are no usable AWS credentials: {error}", SIGN_IN), ""
     except ClientError as error:
         return _refused(error, region), ""
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint_url in the configuration that is no address
         return red(name, f"AWS could not be asked: {error}", SIGN_IN), ""
     account = identity["Account"]
     if settings.account not in ("", account):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from avskrift.doctor.check import Check
+from avskrift.errors import ConfigurationError
+from avskrift.output import writing
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 MARKS = {"green": "✓", "yellow": "!", "red": "✗"}
 _NAME_WIDTH = 24
+ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
+"""Of one service with ``_`` and its name behind."""
 
 
 def print_checks(checks: Iterable[Check], console: Console) -> list[Check]:
@@ -20,19 +25,35 @@ def print_checks(checks: Iterable[Check], console: Console) -> list[Check]:
     done = []
     for check in checks:
         done.append(check)
-        console.print(f"{MARKS[check.level]} {check.name:{_NAME_WIDTH}} {check.detail}", style=str(check.level))
-        if check.mend:
-            console.print(f"  {'':{_NAME_WIDTH}} → {check.mend}")
+        with writing():
+            console.print(f"{MARKS[check.level]} {check.name:{_NAME_WIDTH}} {check.detail}", style=str(check.level))
+            if check.mend:
+                console.print(f"  {'':{_NAME_WIDTH}} → {check.mend}")
     return done
 
 
 def session_for(region: str) -> Session:
-    """The caller's credentials, with limits to how long an answer is waited for."""
+    """The caller's credentials, with limits to how long an answer is waited for.
+
+    Raises :class:`~avskrift.errors.ConfigurationError` where the environment leads to an endpoint that is no address.
+    """
     import boto3
     import botocore.session
     from botocore.config import Config
 
+    _check_endpoints()
     core = botocore.session.Session()
     retries = {"mode": "standard", "total_max_attempts": 3}
     core.set_default_client_config(Config(connect_timeout=5, read_timeout=20, retries=retries))  # type: ignore[arg-type]
     return boto3.Session(region_name=region, botocore_session=core)
+
+
+def _check_endpoints() -> None:
+    """The SDK raises ``ValueError`` at the first call to such a service, whichever that is."""
+    from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
+
+    for name, value in os.environ.items():
+        if not name.startswith(ENDPOINT_VARIABLE) or not value:
+            continue
+        if not (is_valid_endpoint_url(value) or is_valid_ipv6_endpoint_url(value)):
+            raise ConfigurationError(f"{name} holds no address: unset it, or set it to one that starts with https://.")

@@ -20,7 +20,7 @@ def secret(subject: Subject) -> Iterator[Check]:
     """``{"current": …, "previous": …}``, each base64 of a key."""
     secret_id, secrets = subject.output("SecretId"), subject.session.client("secretsmanager")
     try:
-        text = secrets.get_secret_value(SecretId=secret_id)["SecretString"]
+        text = secrets.get_secret_value(SecretId=secret_id).get("SecretString")
     except secrets.exceptions.ResourceNotFoundException:
         yield red(_NAME, f"{secret_id} is gone or has no value: no webhook can be signed.", subject.settings.repair())
         return
@@ -36,11 +36,13 @@ def secret(subject: Subject) -> Iterator[Check]:
         yield green(_NAME, "Readable and well-formed.")
 
 
-def fault_of(text: str) -> str:
+def fault_of(text: str | None) -> str:
     """What is wrong with a secret's text, in words that don't quote it; empty: nothing."""
+    if text is None:
+        return "It is stored as binary, not as text"
     try:
         stored = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "It is no JSON"
     if not isinstance(stored, dict) or not stored.get("current"):
         return 'It is no JSON object with "current"'

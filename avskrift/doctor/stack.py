@@ -30,12 +30,12 @@ def find_stack(session: Session, name: str) -> tuple[str, Mapping[str, str]]:
 def describe_stack(session: Session, name: str) -> StackTypeDef | None:
     """A stack as CloudFormation describes it; None if there is none of that name. Raises ``ClientError``."""
     try:
-        (found,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        found = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
             return None
         raise
-    return found
+    return found[0] if found else None
 
 
 def stack(subject: Subject) -> Iterator[Check]:

@@ -119,18 +119,29 @@ def _head(subject: Subject, bucket_name: str) -> int:
 
 def _pattern(rule: Mapping[str, Any]) -> list[str]:
     """The buckets that a rule listens to."""
-    detail = json.loads(rule.get("EventPattern") or "{}").get("detail", {})
-    names: list[str] = detail.get("bucket", {}).get("name", [])
-    return names
+    found: Any = _json_of(rule.get("EventPattern"))
+    for step in ("detail", "bucket", "name"):
+        found = found.get(step) if isinstance(found, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _lets_in(policy: str, rule_arn: str) -> bool:
     """Whether a statement allows EventBridge to send, for all rules or for this one."""
-    statements = json.loads(policy or "{}").get("Statement", [])
+    document = _json_of(policy)
+    found = document.get("Statement", []) if isinstance(document, dict) else []
+    statements = [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
     return any(
-        one["Effect"] == "Allow"
+        one.get("Effect") == "Allow"
         and EVENTS in json.dumps(one.get("Principal", ""))
         and "sqs:sendmessage" in json.dumps(one.get("Action", "")).lower()
         and ("Condition" not in one or rule_arn in json.dumps(one["Condition"]))
         for one in statements
     )
+
+
+def _json_of(text: str | None) -> Any:
+    """What somebody may have written by hand; None where it is no JSON."""
+    try:
+        return json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return None

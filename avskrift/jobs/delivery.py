@@ -43,13 +43,15 @@ class WebhookSecrets:
         return self._secrets
 
     def _read(self) -> list[str]:
-        text = self._client.get_secret_value(SecretId=self._secret_id)["SecretString"]
+        found = self._client.get_secret_value(SecretId=self._secret_id)
         try:
-            stored = json.loads(text)
+            stored = json.loads(found["SecretString"])
             previous = stored.get("previous")
             return [SECRET_PREFIX + stored["current"], *([SECRET_PREFIX + previous] if previous else [])]
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            raise ConfigurationError(f"The secret {self._secret_id} must be a JSON object with 'current'.") from error
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            raise ConfigurationError(
+                f"The secret {self._secret_id} must be the text of a JSON object with 'current'."
+            ) from error
 
 
 class Outbox:

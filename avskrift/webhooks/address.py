@@ -81,7 +81,7 @@ def checked_url(text: str, rules: AddressRules) -> Url:
         raise ForbiddenAddress("The URL must start with https:// and name a host.")
     if url.auth:
         raise ForbiddenAddress("The URL must not hold a user or password.")
-    rules.check_url(url.scheme, url.port or _PORTS[url.scheme])
+    rules.check_url(url.scheme, _PORTS[url.scheme] if url.port is None else url.port)
     return url
 
 
@@ -91,7 +91,10 @@ def connect(host: str, port: int, timeout_s: float, rules: AddressRules) -> sock
     One forbidden address refuses the whole name, so that a resolver cannot mix them in.
     """
     deadline = time.monotonic() + timeout_s
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label of more than 63 letters, or an empty one
+        raise ForbiddenAddress(f"{host} is no name that a host can have.") from error
     for *_, address in found:
         rules.check_address(str(address[0]))
     fault: OSError = OSError(f"{host} has no address")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from avskrift.cli import app
 from avskrift.errors import ConfigurationError
+from avskrift.local.settings import CHECKOUT
 from tests.doctor.account import NO_STACK, WELL, Account, Refusal, open_account, quota, reach_everybody, stack
 
 
@@ -103,6 +107,24 @@ def test_a_wrong_setting_is_a_sentence(account: Account, settings: tuple[str, ..
     assert done.exit_code == 1
     assert isinstance(done.exception, ConfigurationError)
     assert account.asked == []
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_an_output_that_takes_no_more_is_one_sentence(form: list[str]) -> None:
+    settings = {"AWS_EC2_METADATA_DISABLED": "true", "PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "avskrift", "doctor", "-c", "region=xx-nowhere-1", *form],
+            cwd=CHECKOUT,
+            env=settings,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert b"bad_configuration: Standard output could not be written (No space left on device)" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_help_shows_how_it_is_used() -> None:

@@ -114,6 +114,9 @@ def test_a_certificate_that_nobody_vouches_for_is_red(receiver_tls: ssl.SSLConte
         ("https://169.254.169.254/", "no public address"),
         ("http://receiver.example/hook", "not http on 80"),
         ("https://receiver.example:9000/", "port 443 or 8443"),
+        (f"https://{64 * 'x'}.example/", "is no name that a host can have"),
+        ("https://receiver.example:0/", "port 443 or 8443, not https on 0"),
+        ("https://receiver.example:99999/", "cannot be parsed"),
         ("https://user:pass@receiver.example/", "must not hold a user"),
     ],
 )

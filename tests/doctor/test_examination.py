@@ -28,8 +28,10 @@ from tests.doctor.account import (
     function,
     kinds,
     offers,
+    queue,
     quota,
     stack,
+    statement,
 )
 
 KEY_24 = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -333,6 +335,30 @@ def test_a_secret_has_the_size_that_standard_webhooks_ask_for(account: Account, 
     account.answers["GetSecretValue"] = {"SecretString": json.dumps(stored)}
 
     assert by_name(account.examine())["webhook secret"].level == level
+
+
+def test_a_queues_policy_may_have_one_statement_without_a_list(account: Account) -> None:
+    account.answers["GetQueueAttributes"] = queue(Policy=json.dumps({"Statement": statement()}))
+
+    assert by_name(account.examine())["upload rule"].level == Level.GREEN
+
+
+def test_an_answer_without_stacks_is_none(account: Account) -> None:
+    account.answers["DescribeStacks"] = {"Stacks": []}
+
+    assert "is not deployed" in by_name(account.examine())["stack"].detail
+
+
+def test_an_endpoint_that_is_no_address_is_a_line(account: Account) -> None:
+    def invalid(_: object) -> Any:
+        raise ValueError("Invalid endpoint: nonsense")  # as botocore does when it makes the client
+
+    account.answers["GetCallerIdentity"] = invalid
+
+    (line,) = account.examine()
+
+    assert (line.name, line.level) == ("credentials", Level.RED)
+    assert "Invalid endpoint: nonsense" in line.detail
 
 
 def test_alarms_of_another_deployment_are_not_this_ones(account: Account) -> None:

@@ -135,6 +135,14 @@ FAULTS = {
         {"GetQueueAttributes": queue(Policy=json.dumps({"Statement": [statement(action="sqs:ReceiveMessage")]}))},
         ("upload rule", Level.RED, "policy", "--repair"),
     ),
+    "a queue with a policy that is none": (
+        {"GetQueueAttributes": queue(Policy="nonsense")},
+        ("upload rule", Level.RED, "policy", "--repair"),
+    ),
+    "a rule that listens to something else": (
+        {"DescribeRule": changed(rule, EventPattern='{"detail": ["bucket"]}')},
+        ("upload rule", Level.RED, "No EventBridge rule", "scripts/deploy"),
+    ),
     "a queue that keeps the rule out": (
         {"GetQueueAttributes": queue(Policy=json.dumps({"Statement": [statement("Deny")]}))},
         ("upload rule", Level.RED, "policy", "--repair"),
@@ -170,6 +178,14 @@ FAULTS = {
     "a secret that is no key": (
         {"GetSecretValue": {"SecretString": '{"current": "hunter2"}'}},
         ("webhook secret", Level.RED, '"current" is not base64 of 24 to 64 bytes', "openssl rand -base64 24"),
+    ),
+    "a secret that is binary": (
+        {"GetSecretValue": {"SecretBinary": b"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}},
+        ("webhook secret", Level.RED, "It is stored as binary, not as text", "openssl rand -base64 24"),
+    ),
+    "a secret without end": (
+        {"GetSecretValue": {"SecretString": 100_000 * "["}},
+        ("webhook secret", Level.RED, "It is no JSON", "openssl rand -base64 24"),
     ),
     "a secret marked for deletion": (
         {"GetSecretValue": Refusal("InvalidRequestException")},

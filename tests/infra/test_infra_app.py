@@ -13,13 +13,13 @@ import pytest
 from infra.bundling import CHECKOUT
 
 
-def run_app(tmp_path: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+def run_app(tmp_path: Path, context: str = "", **settings: object) -> subprocess.CompletedProcess[str]:
     """As ``cdk synth`` does it: settings and output folder in the environment, and here no Node on the path."""
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": os.environ["HOME"],  # where jsii keeps its unpacked packages
         "CDK_OUTDIR": str(tmp_path / "out"),
-        "CDK_CONTEXT_JSON": json.dumps(settings),
+        "CDK_CONTEXT_JSON": context or json.dumps(settings),
     }
     command = [sys.executable, "-m", "infra"]
     return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
@@ -32,6 +32,15 @@ def test_a_wrong_setting_ends_synthesis_with_one_sentence(tmp_path: Path) -> Non
     assert done.stderr.splitlines()[-1] == (
         "Configuration: The setting \"max_instances\" must be a number, not 'many'."
     )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("context", ["x", "[1]"])
+def test_a_context_that_is_none_ends_synthesis_with_one_sentence(tmp_path: Path, context: str) -> None:
+    done = run_app(tmp_path, context)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Configuration: CDK_CONTEXT_JSON must hold a JSON object")
     assert "Traceback" not in done.stderr
 
 

@@ -217,10 +217,15 @@ def test_message_of_an_earlier_attempt_is_dropped(
     assert len(receiver.received) == 2
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [{"SecretString": "{}"}, {"SecretString": 100_000 * "["}, {"SecretBinary": b'{"current": "x"}'}],
+    ids=["no key", "without end", "binary"],
+)
 def test_secret_without_a_current_key_never_sends_unsigned(
-    deployment: Any, queued_job: Job, receiver: Receiver, outbox: Outbox, clock: Clock
+    deployment: Any, queued_job: Job, receiver: Receiver, outbox: Outbox, clock: Clock, stored: dict[str, Any]
 ) -> None:
-    deployment.client("secretsmanager").put_secret_value(SecretId="webhooks", SecretString="{}")
+    deployment.client("secretsmanager").put_secret_value(SecretId="webhooks", **stored)
     entry = finished(deployment, queued_job, receiver.url, clock)
     with pytest.raises(ConfigurationError):
         outbox.deliver(entry.outbox_id)
