@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 EVENT_OVERHEAD_BYTES = 26
-"""What CloudWatch adds to each event when it measures a batch: PutLogEvents in its API reference, as the next two."""
+"""What CloudWatch adds to each event when it measures a batch: PutLogEvents in its API reference, as the next three."""
 MAX_BATCH_BYTES = 1_048_576 - 1_024
 MAX_BATCH_EVENTS = 10_000 - 1
 """A word about lines that got lost fits in beside."""
+MAX_BATCH_SPAN_MS = 86_400_000
+"""From the oldest of a batch to the newest: 24 hours, beyond which all of it is refused."""
 MAX_LINE_BYTES = 65_536
 """Far below what an event may have: ours are short, and what is not is a fault."""
 MAX_KEPT_BYTES = 4 << 20
@@ -102,7 +104,8 @@ class Shipper:
             return self._lost
 
     def put(self, line: Line) -> None:
-        """Returns at once."""
+        """Returns at once. What no encoding has (half of a surrogate pair) is shipped as its escape."""
+        line = Line(line.at_ms, line.text.encode(errors="backslashreplace").decode())
         with self._changed:
             if self._is_closed or len(line.text) > MAX_LINE_BYTES:
                 self._lost += 1
@@ -135,15 +138,22 @@ class Shipper:
 
     def _send_all(self) -> bool:
         """Whether CloudWatch has all there was, or will never take it."""
-        while lines := self._take():
-            if not self._send(lines):
-                return False
+        try:
+            while lines := self._take():
+                if not self._send(lines):
+                    return False
+        except Exception as error:  # noqa: BLE001  (of a thread that ended nobody would hear again)
+            log.warning("the log lines that were kept are lost: %s", brief(error))
+            self._lose_kept()
         return True
 
     def _send(self, lines: list[Line]) -> bool:
-        lost = self.lost
-        told = [*lines, self._tell_of_lost(lost)] if lost else lines
         try:
+            lost = self.lost
+            word = [self._tell_of_lost(lost)] if lost else []
+            if _span_ms(lines + word) > MAX_BATCH_SPAN_MS:
+                lost, word = 0, []  # a later batch tells
+            told = lines + word
             if not self._has_stream:
                 self._stream.create()
                 self._has_stream = True
@@ -172,13 +182,21 @@ class Shipper:
         with self._changed:
             taken: list[Line] = []
             size_bytes = 0
+            ends: list[Line] = []
             while self._kept and len(taken) < MAX_BATCH_EVENTS:
                 size_bytes += self._kept[0].size_bytes
-                if size_bytes > MAX_BATCH_BYTES:
+                ends = _oldest_and_newest([*ends, self._kept[0]])
+                if size_bytes > MAX_BATCH_BYTES or _span_ms(ends) > MAX_BATCH_SPAN_MS:
                     break
                 taken.append(self._kept.popleft())
             self._kept_bytes -= sum(line.size_bytes for line in taken)
             return taken
+
+    def _lose_kept(self) -> None:
+        with self._changed:
+            self._lost += len(self._kept)
+            self._kept.clear()
+            self._kept_bytes = 0
 
     def _keep(self, line: Line) -> None:
         self._kept.append(line)
@@ -189,6 +207,16 @@ class Shipper:
         while self._kept_bytes > MAX_KEPT_BYTES:
             self._kept_bytes -= self._kept.popleft().size_bytes
             self._lost += 1
+
+
+def _oldest_and_newest(lines: list[Line]) -> list[Line]:
+    by_time = sorted(lines, key=lambda line: line.at_ms)
+    return [by_time[0], by_time[-1]]
+
+
+def _span_ms(lines: list[Line]) -> int:
+    times = [line.at_ms for line in lines]
+    return max(times, default=0) - min(times, default=0)
 
 
 def _lacks_stream(error: Exception) -> bool:

@@ -171,6 +171,56 @@ def test_line_that_no_event_can_hold_is_lost() -> None:
     assert client.texts == ["y", "1 lost"]
 
 
+def test_no_batch_spans_more_than_cloudwatch_takes() -> None:
+    client = RecordingClient()
+    day_ms = shipping.MAX_BATCH_SPAN_MS
+    with shipping_to(client) as shipper:
+        for after_ms in (0, -day_ms, 1, day_ms + 1, day_ms, 0):
+            shipper.put(line(str(after_ms), after_ms))
+    assert [len(batch) for batch in client.batches] == [2, 3, 1]
+    for batch in client.batches:
+        times = [event["timestamp"] for event in batch]
+        assert max(times) - min(times) <= day_ms
+
+
+def test_word_about_lost_lines_waits_for_a_batch_of_its_time() -> None:
+    client = RecordingClient()
+    with shipping_to(client) as shipper:
+        shipper.count_lost(2)
+        shipper.put(line("old", -2 * shipping.MAX_BATCH_SPAN_MS))
+    assert [[event["message"] for event in batch] for batch in client.batches] == [["old"], ["2 lost"]]
+
+
+def test_line_that_no_encoding_has_is_shipped_as_its_escape() -> None:
+    """A file name that is no UTF-8 has such characters; what came after used to stay behind it."""
+    client = RecordingClient()
+    with shipping_to(client, EAGER) as shipper:
+        shipper.put(line("bad \udc80 line"))
+        await_condition(lambda: len(client.texts) == 1, PATIENCE_S, "the line")
+        shipper.put(line("after"))
+        await_condition(lambda: len(client.texts) == 2, PATIENCE_S, "the next")
+    assert client.texts == ["bad \\udc80 line", "after"]
+
+
+def test_fault_of_our_own_costs_the_lines_that_were_kept_and_no_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Shipper._take
+    faults = [ValueError("a fault")]
+
+    def faulty(self: Shipper) -> list[Line]:
+        if self._kept and faults:
+            raise faults.pop()
+        return take(self)
+
+    monkeypatch.setattr(Shipper, "_take", faulty)
+    client = RecordingClient()
+    with shipping_to(client, EAGER) as shipper:
+        shipper.put(line("met the fault"))
+        await_condition(lambda: shipper.lost == 1, PATIENCE_S, "the fault")
+        shipper.put(line("after"))
+        await_condition(lambda: "after" in client.texts, PATIENCE_S, "the line")
+    assert sorted(client.texts) == ["1 lost", "after"]
+
+
 def test_cloudwatch_that_hangs_holds_up_nobody() -> None:
     called, released = threading.Event(), threading.Event()
 
