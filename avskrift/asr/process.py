@@ -55,6 +55,9 @@ _ENDING_S = 2.0
 _KEPT_COMPLAINTS = 30
 _KEPT_BYTES = 1_000
 """Of a line that is no message."""
+MAX_LINE_BYTES = 128 << 20
+"""Of a message: several times what a day's recording comes to, with its words. Whoever writes more is not ours any
+more, and would fill our memory."""
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -73,7 +76,10 @@ class WorkerProcess:
 
     def __init__(self, arguments: list[str]) -> None:
         hide_from_worker()
-        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        # One line waits to be received, and the worker for that: it can't pile them up here.
+        self._room = threading.Semaphore(1)
+        self._is_killed = False
         self._complaints: deque[str] = deque(maxlen=_KEPT_COMPLAINTS)
         self._output_ended = threading.Event()
         self._write_lock = threading.Lock()
@@ -105,13 +111,17 @@ class WorkerProcess:
 
     def receive(self, timeout_s: float) -> Message | None:
         """The next message, or None when the worker has gone; raises ``queue.Empty`` when there is none yet."""
-        return self._inbox.get(timeout=timeout_s)
+        line = self._inbox.get(timeout=timeout_s)
+        if line is None:
+            return None
+        self._room.release()
+        return self._read(line)
 
     def kill(self) -> None:
         """End it and whatever it started, now."""
-        if self._process.poll() is None:
-            with suppress(ProcessLookupError):  # the reader has just seen it end
-                os.killpg(self._process.pid, signal.SIGKILL)
+        _end_group(self._process)
+        self._is_killed = True
+        self._room.release()  # nobody receives any more
         self._process.wait()
         self._reader.join()
         with suppress(BrokenPipeError):
@@ -151,28 +161,45 @@ class WorkerProcess:
         complaints.start()
         started.put(process)
         with _pipe(process.stdout) as output:
-            for line in output:
-                self._take(line)
+            while line := output.readline(MAX_LINE_BYTES + 1):
+                if len(line) > MAX_LINE_BYTES:
+                    self._complaints.append(f"killed, because it wrote a line of more than {MAX_LINE_BYTES:,} bytes")
+                    _end_group(process)
+                    break
+                self._hand_over(line)
         self._output_ended.set()
         complaints.join()
         process.wait()
         self._inbox.put(None)
 
-    def _take(self, line: bytes) -> None:
+    def _hand_over(self, line: bytes) -> None:
+        self._room.acquire()
+        if self._is_killed:
+            self._room.release()  # for the next line: what is left in the pipe is nobody's
+        else:
+            self._inbox.put(line)
+
+    def _read(self, line: bytes) -> Message:
         """What is no message was printed before the worker took its stdout, or by one that is not ours any more."""
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
             message = None
         if isinstance(message, dict) and isinstance(message.get("event"), str):
-            self._inbox.put(message)
-        else:
-            self._complaints.append(line[:_KEPT_BYTES].decode(errors="replace").rstrip())
+            return message
+        self._complaints.append(line[:_KEPT_BYTES].decode(errors="replace").rstrip())
+        raise queue.Empty
 
     def _collect_complaints(self, stream: IO[bytes]) -> None:
         with stream:
-            for line in stream:
+            while line := stream.readline(_KEPT_BYTES):
                 self._complaints.append(line.decode(errors="replace").rstrip())
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError):  # another thread has just seen it end
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
