@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
@@ -59,7 +60,7 @@ class Config:
     the minutes that an instance takes to start, so that none is launched for work that is done when it comes."""
     max_usd_per_day: float = 50.0
     """US dollars of instance time a day, by our own estimate, after which nothing more is launched; default 50: five
-    spot instances around the clock stay below it, a runaway does not."""
+    spot instances around the clock stay below it, a runaway does not. At most 1,000,000."""
     no_capacity_after_s: int = 7200
     """Seconds a job waits for an instance before it fails as ``no_capacity``; default 7200 (2 hours): most shortages of
     a zone are over by then, and a client that waits should hear of the others the same day. At most the 14 days that
@@ -101,8 +102,8 @@ class Config:
     """Webhook address of jobs that name none; empty (default): such jobs send no webhook. No query (nothing after
     "?"), as functions carry it in their environment for all to see: webhooks are signed. At most 1000 letters."""
     allowed_callback_hosts: tuple[str, ...] = ()
-    """Hosts that an upload's own metadata may name as webhook address; default none: whoever may upload could else
-    have transcripts announced anywhere."""
+    """Hosts that an upload's own metadata may name as webhook address, each whole and in lower case, no wildcard;
+    default none: whoever may upload could else have transcripts announced anywhere."""
 
     job_ttl_days: int = 90
     """Days a job's row is kept; default 90, as long as its transcript. At least two more than ``uploads_expire_days``:
@@ -158,6 +159,10 @@ class Config:
         return config
 
 
+#: As people write numbers; Python's own reader takes every script's digits and underscores too.
+_DECIMAL = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\s*", re.IGNORECASE | re.ASCII)
+
+
 def _is_setting(key: str) -> bool:
     """Context also carries the CDK's own keys: feature flags (``@aws-cdk/…``) and ``aws:cdk:…``."""
     return not any(mark in key for mark in "@:/")
@@ -186,7 +191,7 @@ def _whole_number(key: str, value: object) -> int:
 
 def _number(key: str, value: object) -> float:
     try:
-        number = math.nan if isinstance(value, bool) else float(str(value))
+        number = float(str(value)) if _DECIMAL.fullmatch(str(value)) else math.nan
     except ValueError:
         number = math.nan
     if math.isfinite(number):

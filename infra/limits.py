@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from avskrift.errors import ConfigurationError
 from avskrift.jobs.growth import SLOW_START_S
+from infra.callbacks import can_match, fault_of_url
 
 if TYPE_CHECKING:
     from infra.config import Config
@@ -42,6 +44,13 @@ MAX_ZONES = 16
 #: A function's environment holds 4 KB in all (infra/environment.py): letters of each of these two.
 MAX_CALLBACK_URL_LENGTH = 1000
 MAX_CALLBACK_HOSTS_LENGTH = 2000
+#: Without the ARN before it, which counts towards SSM's 1,011 letters; and how deep SSM's folders are.
+MAX_PARAMETER_LENGTH, MAX_PARAMETER_LEVELS = 900, 15
+#: A letter's address may be no longer (RFC 5321 with its erratum 1690).
+MAX_EMAIL_LENGTH = 254
+#: Far beyond a thousand of the dearest instances for a few hours: a slip of the hand, or no limit at all.
+MAX_USD_PER_DAY = 1_000_000
+MAX_DURATION_S = 7 * 86400
 #: Names of buckets that S3 keeps for itself.
 RESERVED_BUCKET_NAMES = r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3)"
 
@@ -57,7 +66,7 @@ Faults = Iterable[tuple[bool, str]]
 _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "max_instances": (1, MAX_INSTANCES_LIMIT, "more than a million recordings a day need"),
     "root_volume_gib": (1, MAX_VOLUME_GIB, "the largest volume of its kind"),
-    "target_drain_s": (1, math.inf, ""),
+    "target_drain_s": (1, MESSAGE_RETENTION_S, "as long as SQS keeps a message"),
     "no_capacity_after_s": (1, MESSAGE_RETENTION_S, "as long as SQS keeps a message"),
     "lease_s": (1, MAX_VISIBILITY_S, "as SQS allows"),
     "heartbeat_s": (1, math.inf, ""),
@@ -65,13 +74,14 @@ _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "max_life_s": (1, MAX_LIFE_LIMIT_S, "half an hour later the image's own timer ends the machine, whatever it does"),
     "max_failures": (1, MAX_FAILURES_LIMIT, "or the queue gives up on a job before the table does"),
     "max_size_bytes": (1, math.inf, ""),
-    "max_duration_s": (1, math.inf, ""),
+    "max_duration_s": (1, MAX_DURATION_S, "a week"),
     "job_ttl_days": (1, MAX_DAYS, "a hundred years"),
     "uploads_expire_days": (1, MAX_DAYS, "a hundred years"),
     "results_expire_days": (1, MAX_DAYS, "a hundred years"),
     "work_expire_days": (1, MAX_DAYS, "a hundred years"),
     "oldest_wait_alarm_s": (1, math.inf, ""),
-    "monthly_budget_usd": (0, math.inf, ""),
+    "max_usd_per_day": (0, MAX_USD_PER_DAY, "more than a thousand instances cost"),
+    "monthly_budget_usd": (0, 31 * MAX_USD_PER_DAY, 'a month of the highest "max_usd_per_day"'),
 }
 
 #: Settings whose text has a form, and that form in words.
@@ -79,12 +89,19 @@ _FORMS: Mapping[str, tuple[str, str]] = {
     "name": (r"[a-z][a-z0-9-]{0,30}", "up to 31 lower-case letters, digits and hyphens, a letter first"),
     "region": (r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as eu-north-1"),
     "account": (r"(\d{12})?", "an account number of 12 digits, or empty"),
-    "ami_parameter": (r"(/[A-Za-z0-9_.-]+)+", "the path of an SSM parameter such as /avskrift/avskrift/ami"),
-    "model": (r"[A-Za-z0-9][\w./-]*", "the name of a model such as kb-whisper-small"),
+    "ami_parameter": (
+        rf"(?=.{{0,{MAX_PARAMETER_LENGTH}}}$)(/[A-Za-z0-9_.-]+){{1,{MAX_PARAMETER_LEVELS}}}",
+        f"the path of an SSM parameter such as /avskrift/avskrift/ami, of at most {MAX_PARAMETER_LEVELS} parts and "
+        f"{MAX_PARAMETER_LENGTH} letters",
+    ),
+    "model": (r"[A-Za-z0-9][\w./-]{0,199}", "the name of a model such as kb-whisper-small"),
     "device": (r"auto|cpu|cuda", "auto, cpu or cuda"),
     "bucket_name": (r"([a-z0-9][a-z0-9-]{1,61}[a-z0-9])?", "3 to 63 lower-case letters, digits and hyphens, or empty"),
-    "alarm_email": (r"([^@\s]+@[^@\s]+\.[^@\s]+)?", "an e-mail address, or empty"),
-    "alarm_topic_arn": (r"(arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+)?", "the ARN of an SNS topic, or empty"),
+    "alarm_email": (
+        rf"((?=.{{0,{MAX_EMAIL_LENGTH}}}$)[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+)?",
+        f"an e-mail address of at most {MAX_EMAIL_LENGTH} ASCII letters, or empty",
+    ),
+    "alarm_topic_arn": (r"(arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256})?", "the ARN of an SNS topic, or empty"),
     "default_language": (r"([a-z]{2,3})?", "a language code such as sv, or empty to detect the language"),
 }
 
@@ -103,13 +120,33 @@ def check(config: Config) -> None:
         *_alarm_faults(config),
     ):
         if wrong:
-            raise ConfigurationError(sentence)
+            raise ConfigurationError(
+                "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in sentence)
+            )
 
 
 def _form_faults(config: Config) -> Faults:
     for key, (pattern, form) in _FORMS.items():
         value = getattr(config, key)
-        yield not re.fullmatch(pattern, value), f'The setting "{key}" must be {form}, not "{value}".'
+        yield not re.fullmatch(pattern, value, re.ASCII), f'The setting "{key}" must be {form}, not "{value}".'
+
+    yield (
+        config.region not in regions(),
+        f'The setting "region" must be a region that the AWS SDK knows, and it knows no "{config.region}".',
+    )
+
+
+@cache
+def regions() -> Mapping[str, str]:
+    """Every region with EC2, as the AWS SDK's own list has it, and its partition."""
+    import boto3
+
+    session = boto3.Session(region_name=BILLING_REGION)
+    return {
+        region: partition
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("ec2", partition)
+    }
 
 
 def _bound_faults(config: Config) -> Faults:
@@ -167,6 +204,7 @@ def _zone_faults(config: Config) -> Faults:
 
 def _time_faults(config: Config) -> Faults:
     least_idle_s = config.linger_s + SLOW_START_S
+    least_life_s = config.lease_s + config.linger_s + SLOW_START_S
     yield (
         config.lease_s < 3 * config.heartbeat_s,
         f'The setting "lease_s" must be at least three heartbeats ({3 * config.heartbeat_s}), '
@@ -178,8 +216,9 @@ def _time_faults(config: Config) -> Faults:
         "start), or instances end that were about to work.",
     )
     yield (
-        config.max_life_s <= config.lease_s + config.linger_s,
-        'The setting "max_life_s" must be longer than "lease_s" and "linger_s" together.',
+        config.max_life_s <= least_life_s,
+        f'The setting "max_life_s" must be more than {least_life_s} ({SLOW_START_S} s for a slow start, "lease_s" and '
+        '"linger_s"), or instances end before they have worked.',
     )
     yield (
         config.no_capacity_after_s > config.uploads_expire_days * 86_400,
@@ -216,9 +255,13 @@ def _callback_faults(config: Config) -> Faults:
         f'The setting "callback_url" is longer than {MAX_CALLBACK_URL_LENGTH} letters, more than fits into a '
         "function's environment.",
     )
+    fault = fault_of_url(config.callback_url, config.local) if config.callback_url else ""
+    yield bool(fault), f'The setting "callback_url" names no address where webhooks can go: {fault}'
+    strange = [host for host in config.allowed_callback_hosts if not can_match(host, config.local)]
     yield (
-        any("/" in host or ":" in host for host in config.allowed_callback_hosts),
-        'The setting "allowed_callback_hosts" takes bare host names, without scheme, port or path.',
+        bool(strange),
+        f'The setting "allowed_callback_hosts" has entries that can never match: {", ".join(strange)[:200]}. It takes '
+        "whole public host names in lower case, without scheme, port, path or wildcard.",
     )
     yield (
         len(",".join(config.allowed_callback_hosts)) > MAX_CALLBACK_HOSTS_LENGTH,
@@ -242,10 +285,14 @@ def _data_faults(config: Config) -> Faults:
 
 
 def _alarm_faults(config: Config) -> Faults:
-    topic_region = (config.alarm_topic_arn.split(":") + [""] * 4)[3]
+    _, partition, _, topic_region, *_ = [*config.alarm_topic_arn.split(":"), *[""] * 4]
     yield (
         topic_region not in ("", config.region),
         f'The setting "alarm_topic_arn" must name a topic in {config.region}: alarms reach no other region.',
+    )
+    yield (
+        partition not in ("", regions().get(config.region)),
+        f'The setting "alarm_topic_arn" must begin with "arn:{regions().get(config.region)}:" in {config.region}.',
     )
     yield (
         bool(config.alarm_topic_arn and config.alarm_email),

@@ -111,10 +111,11 @@ def test_a_wrong_setting_is_a_sentence(account: Account, settings: tuple[str, ..
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_an_output_that_takes_no_more_is_one_sentence(form: list[str]) -> None:
-    settings = {"AWS_EC2_METADATA_DISABLED": "true", "PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    settings = {"AWS_EC2_METADATA_DISABLED": "true", "PATH": os.environ["PATH"], **nothing}
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "avskrift", "doctor", "-c", "region=xx-nowhere-1", *form],
+            [sys.executable, "-m", "avskrift", "doctor", *form],
             cwd=CHECKOUT,
             env=settings,
             stdout=full,

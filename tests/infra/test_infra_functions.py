@@ -62,8 +62,9 @@ def environment_bytes(template: Template) -> dict[str, int]:
 
 def test_the_longest_addresses_of_callbacks_fit_beside_the_rest(synthesize: Synthesize) -> None:
     url = "https://receiver.example/".ljust(MAX_CALLBACK_URL_LENGTH, "x")
-    host = "receiver.example".rjust(MAX_CALLBACK_HOSTS_LENGTH // 2 - 1, "x")
-    told = environment_bytes(synthesize(callback_url=url, allowed_callback_hosts=[host, host]))
+    host = ".".join([*3 * [60 * "x"], "receiver.example"])
+    hosts = [f"{number}.{host}" for number in range(MAX_CALLBACK_HOSTS_LENGTH // (len(host) + 3))]
+    told = environment_bytes(synthesize(callback_url=url, allowed_callback_hosts=hosts))
 
     assert 3500 < max(told.values()) <= MAX_BYTES
 
