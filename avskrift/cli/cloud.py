@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avskrift.cli.terminal import err, out
 from avskrift.errors import LocalCloudError
+from avskrift.local.settings import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
     from avskrift.local.cloud import Step
@@ -23,6 +25,14 @@ app = typer.Typer(
 
 _Instance = typer.Argument(help="Id of an instance, as `avskrift cloud status` shows it.", metavar="INSTANCE")
 _Context = typer.Option([], "-c", "--context", metavar="NAME=VALUE", help="A setting of the stack; may be repeated.")
+_CloudDir = Annotated[
+    Path,
+    typer.Option(
+        envvar="AVSKRIFT_CLOUD_DIR",
+        resolve_path=True,
+        help="Where this cloud keeps its state and logs: each folder has a cloud of its own.",
+    ),
+]
 _LINES = 20
 
 
@@ -34,6 +44,7 @@ def up(
         False, "--enforcing", help="Check every signature and policy as AWS does, over TLS."
     ),
     tied: bool = typer.Option(False, "--tied", help="End when the calling process ends."),
+    cloud_dir: _CloudDir = DEFAULT_FOLDER,
 ) -> None:
     """Start the local cloud and deploy the stack into it.
 
@@ -47,6 +58,7 @@ def up(
     from avskrift.local.settings import parse_context
 
     settings = CloudSettings(
+        folder=cloud_dir,
         callback_url=callback_url,
         context=parse_context(context),
         enforcing=enforcing,
@@ -63,26 +75,28 @@ def up(
 
 
 @app.command()
-def down() -> None:
+def down(cloud_dir: _CloudDir = DEFAULT_FOLDER) -> None:
     """End the local cloud and everything that runs in it; its logs stay."""
     from avskrift.local.cloud import Cloud
     from avskrift.local.lock import is_held
-    from avskrift.local.settings import DEFAULT_FOLDER, Files
+    from avskrift.local.settings import Files
 
-    if is_held(DEFAULT_FOLDER):
-        Cloud.attach().down()
+    if is_held(cloud_dir):
+        Cloud.attach(cloud_dir).down()
         err.print("The local cloud is down.")
     else:
-        Files(DEFAULT_FOLDER).clear_temporary()  # of one that was killed
+        Files(cloud_dir).clear_temporary()  # of one that was killed
         err.print("No local cloud is up.")
 
 
 @app.command()
-def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON object.")) -> None:
+def status(
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."), cloud_dir: _CloudDir = DEFAULT_FOLDER
+) -> None:
     """Show the local cloud: its addresses, the stack's outputs, the instances."""
     from avskrift.local.cloud import Cloud
 
-    cloud = Cloud.attach()
+    cloud = Cloud.attach(cloud_dir)
     if as_json:
         typer.echo(json.dumps(cloud.status(), indent=2))
         return
@@ -104,11 +118,12 @@ def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON ob
 def interrupt(
     instance: str = _Instance,
     notice_s: float = typer.Option(120.0, min=0, help="Seconds between the notice and the end."),
+    cloud_dir: _CloudDir = DEFAULT_FOLDER,
 ) -> None:
     """Give a running spot instance its interruption notice, and take it when the time is over."""
     from avskrift.local.cloud import Cloud
 
-    answer = Cloud.attach().interrupt(instance, notice_s)
+    answer = Cloud.attach(cloud_dir).interrupt(instance, notice_s)
     out.print(f"{instance} is taken at {answer['taken_at']}")
 
 
@@ -116,28 +131,29 @@ def interrupt(
 def logs(
     name: str = typer.Argument("", help="Part of a log's name: supervisor, emulator, deploy, an instance id."),
     lines: int = typer.Option(_LINES, "-n", min=1, help="How many lines of each."),
+    cloud_dir: _CloudDir = DEFAULT_FOLDER,
 ) -> None:
     """Print the end of the logs of the present cloud, or of the last one."""
     from avskrift.local.processes import last_lines
-    from avskrift.local.settings import DEFAULT_FOLDER, Files
+    from avskrift.local.settings import Files
 
-    found = [log for log in Files(DEFAULT_FOLDER).logs() if name in log.stem]
+    found = [log for log in Files(cloud_dir).logs() if name in log.stem]
     if not found:
-        raise LocalCloudError(f"There is no log{f' named {name}' if name else ''} in {DEFAULT_FOLDER}.")
+        raise LocalCloudError(f"There is no log{f' named {name}' if name else ''} in {cloud_dir}.")
     for log in found:
         out.print(os.path.relpath(log), style="bold")
         out.print("\n".join(last_lines(log, lines)))
 
 
 @app.command()
-def env() -> None:
+def env(cloud_dir: _CloudDir = DEFAULT_FOLDER) -> None:
     """Print shell commands that point any AWS client at the local cloud.
 
     Example: [bold]eval "$(avskrift cloud env)"; aws s3 ls[/bold]
     """
     from avskrift.local.cloud import Cloud
 
-    for name, value in Cloud.attach().environment().items():
+    for name, value in Cloud.attach(cloud_dir).environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 

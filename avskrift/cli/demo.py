@@ -23,7 +23,9 @@ def demo(
         bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")
     ] = False,
     output_dir: Annotated[Path, typer.Option(help="Where the results go, a folder a job.")] = DEFAULT_OUTPUT_DIR,
-    cloud_dir: Annotated[Path, typer.Option(help="Where the local cloud keeps its state and logs.")] = DEFAULT_FOLDER,
+    cloud_dir: Annotated[
+        Path, typer.Option(envvar="AVSKRIFT_CLOUD_DIR", help="Where the local cloud keeps its state and logs.")
+    ] = DEFAULT_FOLDER,
 ) -> None:
     """Upload a recording to the whole stack on this machine and watch it become a transcript.
 

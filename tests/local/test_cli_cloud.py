@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from avskrift.cli import app
 from avskrift.errors import LocalCloudError
-from avskrift.local.cloud import CloudSettings
+from avskrift.local.cloud import Cloud, CloudSettings
 from avskrift.local.settings import Files, parse_context
 
 runner = CliRunner()
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The commands' folder, so that a cloud that is up in this checkout is left alone."""
-    for module in ("avskrift.local.settings", "avskrift.local.cloud"):
-        monkeypatch.setattr(f"{module}.DEFAULT_FOLDER", tmp_path)
-    yield tmp_path
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The commands' folder, as a user names it; a cloud that is up in this checkout is left alone."""
+    monkeypatch.setenv("AVSKRIFT_CLOUD_DIR", str(tmp_path))
+    return tmp_path
+
+
+class Started(Exception):
+    """A cloud would be brought up."""
+
+
+@pytest.mark.parametrize("named", ["by the environment", "by an option", "from where one stands"])
+def test_a_cloud_is_brought_up_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    def up(settings: CloudSettings, **_: Any) -> None:
+        raise Started(settings.folder)
+
+    monkeypatch.setattr(Cloud, "up", up)
+    monkeypatch.setenv("AVSKRIFT_CLOUD_DIR", str(tmp_path if named == "by the environment" else tmp_path / "another"))
+    monkeypatch.chdir(tmp_path)
+    options = {"by an option": ["--cloud-dir", str(tmp_path)], "from where one stands": ["--cloud-dir", "."]}
+    result = runner.invoke(app, ["cloud", "up", *options.get(named, [])])
+
+    assert isinstance(result.exception, Started)
+    assert result.exception.args == (tmp_path,)
 
 
 def test_down_without_a_cloud_says_so_and_succeeds(folder: Path) -> None:
