@@ -85,7 +85,8 @@ def cleanup(target: Target, sure: bool, now: float) -> None:
     for one in found:
         say(f"{one.kind:9} {one.name:40} {one.why}")
     if not found:
-        say(f"{target.config.name} left nothing behind in {target.config.region}.")
+        what = "nothing" if outputs is not None else "no image and no snapshot"
+        say(f"{target.config.name} left {what} behind in {target.config.region}.")
     elif not sure:
         again = Settings.of(target.config).script("cleanup")
         say(f"Nothing was changed: {again} --yes ends these {len(found)}.")

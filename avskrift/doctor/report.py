@@ -50,10 +50,15 @@ def session_for(region: str) -> Session:
 
 def _check_endpoints() -> None:
     """The SDK raises ``ValueError`` at the first call to such a service, whichever that is."""
+    for name, value in os.environ.items():
+        if name.startswith(ENDPOINT_VARIABLE) and value and not _is_address(value):
+            raise ConfigurationError(f"{name} holds no address: unset it, or set it to one that starts with https://.")
+
+
+def _is_address(value: str) -> bool:
     from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 
-    for name, value in os.environ.items():
-        if not name.startswith(ENDPOINT_VARIABLE) or not value:
-            continue
-        if not (is_valid_endpoint_url(value) or is_valid_ipv6_endpoint_url(value)):
-            raise ConfigurationError(f"{name} holds no address: unset it, or set it to one that starts with https://.")
+    try:
+        return is_valid_endpoint_url(value) or is_valid_ipv6_endpoint_url(value)
+    except ValueError:
+        return False

@@ -166,6 +166,10 @@ def test_a_stack_that_can_not_tell_what_is_its_own_loses_no_instance(
     assert old not in yard.images()
     assert told in capsys.readouterr().out
 
+    cleanup.main(["-c", "name=press", "--yes"])
+
+    assert capsys.readouterr().out.endswith("press left no image and no snapshot behind in eu-north-1.\n")
+
 
 def test_an_instance_that_lost_our_tag_is_found_by_its_launch_template(yard: Yard) -> None:
     template = yard.ec2.create_launch_template(

@@ -26,9 +26,11 @@ def run_script(name: str, **environment: str) -> subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_an_endpoint_that_is_no_address_is_a_sentence(name: str) -> None:
-    done = run_script(name, AWS_ENDPOINT_URL="nonsense")
+    done = run_script(name, AWS_ENDPOINT_URL_EC2="http://[" if name == "deploy" else "nonsense")
 
-    assert done.stderr == "AWS_ENDPOINT_URL holds no address: unset it, or set it to one that starts with https://.\n"
+    assert (
+        done.stderr == "AWS_ENDPOINT_URL_EC2 holds no address: unset it, or set it to one that starts with https://.\n"
+    )
     assert done.returncode == 1
 
 
