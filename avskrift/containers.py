@@ -10,6 +10,7 @@ import io
 import math
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -60,19 +61,27 @@ class _Recording(io.BufferedReader):
 
 
 def open_file(path: Path) -> IO[bytes]:
-    """Raises ``UnsupportedMedia`` for a file that is empty or cannot be read."""
+    """Raises ``UnsupportedMedia`` for a file that is empty or cannot be read, and for what is no file."""
     try:
-        file = _Recording(io.FileIO(path))
+        file = _Recording(io.FileIO(path, opener=_without_waiting))
     except OSError as error:
         raise UnsupportedMedia(
             f"{shown(path)}: cannot be read ({error.strerror}). Check the path and its permissions."
         ) from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise UnsupportedMedia(f"{shown(path)}: is a pipe or a device. Write the recording to a file first.")
     if os.fstat(file.fileno()).st_size == 0:
         file.close()
         raise UnsupportedMedia(
             f"{shown(path)}: the file is empty (0 bytes). The upload or the recording was interrupted; send it again."
         )
     return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Of a pipe nobody may ever open the other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def open_container(file: IO[bytes], path: Path) -> Any:

@@ -23,6 +23,10 @@ MEDIA_SUFFIXES = frozenset(
 _MAX_NAME_BYTES = 255
 
 
+_OPEN_FILES = frozenset(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))
+"""Names there (``/dev/stdin``) are another file, or none, to the process that reads recordings."""
+
+
 @dataclass(frozen=True)
 class Recording:
     """A file to transcribe, or a transcript to convert, and the folder that what is written goes to."""
@@ -49,7 +53,7 @@ class PlannedOutput:
 def find_recordings(inputs: Iterable[Path], output_dir: Path | None = None) -> list[Recording]:
     """Files as given, folders searched through; below ``output_dir`` a folder's own tree is kept.
 
-    Raises ``BadOptions`` for a path that does not exist and for a folder without recordings.
+    Raises ``BadOptions`` for a path that does not exist, for a pipe or a device, and for a folder without recordings.
     """
     found: dict[Path, Recording] = {}
     for path in inputs:
@@ -59,6 +63,10 @@ def find_recordings(inputs: Iterable[Path], output_dir: Path | None = None) -> l
             recordings = [Recording(file, _mirrored(file, path, output_dir)) for file in _media_below(path)]
             if not recordings:
                 raise BadOptions(f"{path}: no audio or video file in this folder.")
+        elif not path.is_file() or path.absolute().parent in _OPEN_FILES:
+            raise BadOptions(
+                f"{path}: is no file but a pipe or a device. Write the recording to a file, or pipe it to `transcribe -`."
+            )
         else:
             recordings = [Recording(path, output_dir or path.parent)]
         for recording in recordings:
@@ -148,8 +156,10 @@ def _media_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            if Path(name).suffix.lower() in MEDIA_SUFFIXES and not name.startswith("."):
-                yield Path(parent) / name
+            file = Path(parent) / name
+            is_media = file.suffix.lower() in MEDIA_SUFFIXES and not name.startswith(".")
+            if is_media and (file.is_file() or not _exists(file)):  # a link that leads nowhere is tried, and told of
+                yield file
 
 
 def _mirrored(file: Path, folder: Path, output_dir: Path | None) -> Path:

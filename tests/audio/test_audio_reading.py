@@ -37,6 +37,13 @@ def test_an_empty_file_is_told_apart(tmp_path: Path) -> None:
         probe(path)
 
 
+def test_a_pipe_that_nobody_writes_to_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    for path in (tmp_path / "pipe.wav", Path("/dev/zero")):
+        with pytest.raises(UnsupportedMedia, match="is a pipe or a device"):
+            probe(path)
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedMedia, match="cannot be read"):
         probe(tmp_path / "gone.mp3")

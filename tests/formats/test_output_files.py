@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,6 +148,27 @@ def test_a_name_that_no_file_can_have_is_told_before_the_work(folder: Path) -> N
 def test_an_input_with_such_a_name_is_not_there(folder: Path, find: Callable[[list[Path]], list[Recording]]) -> None:
     with pytest.raises(BadOptions, match="no such file"):
         find([folder / f"{'x' * 300}.json"])
+
+
+def test_a_pipe_or_a_device_is_no_recording_and_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "link.wav").symlink_to("pipe.wav")
+    (folder / "nowhere.wav").symlink_to("gone")
+    for path in (folder / "pipe.wav", folder / "link.wav", Path("/dev/null"), Path("/dev/stdin"), Path("/dev/fd/0")):
+        with pytest.raises(BadOptions, match=f"{path}: is no file but a pipe or a device.* to a file"):
+            find_recordings([path])
+    found = [recording.path.name for recording in find_recordings([folder])]
+    assert found == ["nowhere.wav", "talk.mp3", "film.MP4", "ö.ogg"]
+
+
+def test_standard_input_by_another_name_is_not_the_workers_own(tmp_path: Path) -> None:
+    """Where a shell has put a plain file in its place, too: to another process it is another one."""
+    (tmp_path / "talk.wav").write_bytes(b"x")
+    command = [sys.executable, "-m", "avskrift", "transcribe", "/dev/stdin"]
+    with (tmp_path / "talk.wav").open() as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "/dev/stdin: is no file but a pipe or a device" in done.stderr
 
 
 @pytest.mark.parametrize(("name", "said"), [("sub", "is a folder"), ("gone.json", "no such file")])
