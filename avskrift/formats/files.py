@@ -65,7 +65,8 @@ def find_recordings(inputs: Iterable[Path], output_dir: Path | None = None) -> l
                 raise BadOptions(f"{path}: no audio or video file in this folder.")
         elif not path.is_file() or path.absolute().parent in _OPEN_FILES:
             raise BadOptions(
-                f"{path}: is no file but a pipe or a device. Write the recording to a file, or pipe it to `transcribe -`."
+                f"{path}: is no file but a pipe or a device. "
+                "Write the recording to a file, or pipe it to `avskrift transcribe -`."
             )
         else:
             recordings = [Recording(path, output_dir or path.parent)]
