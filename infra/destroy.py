@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError, WaiterError
 
 from avskrift.doctor.stack import find_stack
 from avskrift.errors import ConfigurationError
+from avskrift.jobs.fleet import DEPLOYMENT_TAG
 from infra.checkout import add_context, config_of
 from infra.leftovers import images_of, live_instances, snapshots_of
-from infra.operator import Stack, Target, budgets_region, confirm, reach_account, run, say
+from infra.operator import Stack, Target, budgets_region, confirm, reach_account, run, say, tags_of
 
 HELP = """\
 Removes the deployment that cdk.json or -c name=... names: its queues, functions, network, alarms, roles and secret.
@@ -75,8 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def destroy(target: Target, sure: bool) -> None:
     """Remove what CloudFormation made. Raises :class:`ConfigurationError` while something is in its way."""
-    if not find_stack(target.session, target.config.name)[0]:
-        raise ConfigurationError(f"There is no deployment {target.config.name} in {target.config.region}.")
+    _refuse_foreign(target)
     _refuse_running(target)
     kept = kept_resources(target, target.config.name)
     _refuse_full_bucket(target, kept)
@@ -140,6 +140,17 @@ def what_stays(target: Target, kept: Sequence[Kept]) -> list[str]:
         lines += [f"Still there: the snapshot {snapshot['SnapshotId']}", f"  {delete}"]
     shared = "the CDK's stack CDKToolkit and EC2's role for spot instances, which others in this account may use"
     return [*lines, f"Still there: {shared}.", DELETED_TABLE]
+
+
+def _refuse_foreign(target: Target) -> None:
+    """A stack is ours by its tag: others may have one of that name."""
+    name, region, tags = target.config.name, target.config.region, tags_of(target.stack)
+    if tags is None:
+        raise ConfigurationError(f"There is no deployment {name} in {region}.")
+    if tags.get(DEPLOYMENT_TAG) != name:
+        raise ConfigurationError(
+            f"The stack {name} in {region} is no deployment of avskrift: it lacks the tag {DEPLOYMENT_TAG}={name}."
+        )
 
 
 def _refuse_running(target: Target) -> None:

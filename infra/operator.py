@@ -55,12 +55,17 @@ class Target:
         return Stack(f"{self.config.name}{ACCOUNT_STACK_SUFFIX}", BILLING_REGION, session_for(BILLING_REGION))
 
 
+def tags_of(stack: Stack) -> dict[str, str] | None:
+    """A stack's tags; None where there is no such stack."""
+    found = describe_stack(stack.session, stack.name)
+    return None if found is None else {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+
+
 def budgets_region(target: Target) -> str | None:
     """Region of the deployment that the budget's stack belongs to; empty: somebody else's; None: there is none."""
-    found = describe_stack(target.budget.session, target.budget.name)
-    if found is None:
+    tags = tags_of(target.budget)
+    if tags is None:
         return None
-    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
     return tags.get(REGION_TAG, "") if tags.get(DEPLOYMENT_TAG) == target.config.name else ""
 
 

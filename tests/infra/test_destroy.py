@@ -45,13 +45,16 @@ class Stacks:
         self.there = set(names)
         self.refuses = False
         self.tags: dict[str, str] = {}
+        """Of the budget's stack."""
+        self.own_tags = {"avskrift:deployment": "press"}
 
     def describe(self, request: dict[str, Any]) -> Any:
         name = request["StackName"]
         if name not in self.there:
             return NO_STACK
         found = stack("DELETE_FAILED") if self.refuses and "DeleteStack" in self.called else stack()
-        found["Stacks"][0]["Tags"] = [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        tags = self.own_tags if name == "press" else self.tags
+        found["Stacks"][0]["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
         return found
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -226,3 +229,13 @@ def test_a_removal_that_fails_says_why(stacks: Stacks) -> None:
 
     with pytest.raises(SystemExit, match=r"press could not be removed\. Network: in use"):
         run("--yes")
+
+
+@pytest.mark.parametrize("tags", [{}, {"avskrift:deployment": "archive"}, {"Name": "press"}], ids=str)
+def test_a_stack_of_that_name_that_is_no_deployment_is_left_alone(stacks: Stacks, tags: dict[str, str]) -> None:
+    stacks.own_tags = tags
+
+    with pytest.raises(SystemExit, match="is no deployment of avskrift: it lacks the tag avskrift:deployment=press"):
+        run("--yes")
+
+    assert "DeleteStack" not in stacks.called
