@@ -20,7 +20,7 @@ def is_at_work(job: Job) -> bool:
 
 def long_speech(media: Any, speech: bytes) -> bytes:
     """Long enough that an agent is still at work when it is struck: mp3 frames can simply follow each other."""
-    return bytes(media.as_mp3(speech)) * 24
+    return bytes(media.as_mp3(speech)) * 14
 
 
 def test_spot_notice_hands_the_job_to_another_instance(chain: Any, media: Any, speech: bytes, unique: str) -> None:

@@ -137,17 +137,16 @@ SCENARIOS = (
         """,
     ),
 )
-MOST_DIFFERENT = ("timeout", "throttling")
-"""Done although it failed, and refused: these two run every time, the others, much like the second, when there is time;
-so does a single refusal, for the longer row begins with one."""
+MOST_DIFFERENT = {("timeout", "once"), ("throttling", "for a while")}
+"""Done although it failed, and refused until patience ends: these run every time, what is much like one of them when
+there is time."""
 
 
 def cases() -> Iterator[ParameterSet]:
     for scenario in SCENARIOS:
         for call, kind, length in product(scenario.parsed(), KINDS, LENGTHS):
             if scenario.name == "main job" or length == "for a while":
-                is_told_apart = kind in MOST_DIFFERENT and (kind, length) != ("throttling", "once")
-                marks = [] if is_told_apart else [pytest.mark.slow]
+                marks = [] if (kind, length) in MOST_DIFFERENT else [pytest.mark.slow]
                 name = f"{scenario}, {'.'.join(call)}, {kind} {length}"
                 yield pytest.param(scenario, call, kind, length, marks=marks, id=name)
 
