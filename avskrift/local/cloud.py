@@ -252,7 +252,7 @@ def _follow(folder: Path, supervisor: subprocess.Popen[bytes], on_step: Callable
     reader = JournalReader(Files(folder).journal)
 
     def is_ready() -> bool:
-        ended = supervisor.poll() is not None  # looked at first: what it wrote before its end is still read
+        ended = _has_ended(supervisor)  # looked at first: what it wrote before its end is still read
         steps = reader.follow(on_step)
         for step in steps:
             if step.state == "failed":
@@ -263,6 +263,12 @@ def _follow(folder: Path, supervisor: subprocess.Popen[bytes], on_step: Callable
         return any(step.name == READY for step in steps)
 
     await_condition(is_ready, _UP_TIMEOUT_S, "The start of the local cloud")
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Not by its ``poll``: an interrupt in the middle of that leaves a lock taken, and ``wait`` then waits forever."""
+    look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return process.returncode is not None or os.waitid(os.P_PID, process.pid, look) is not None
 
 
 def _read_state(folder: Path) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def text_by(transcript: Transcript, speaker: str) -> str:
     return " ".join(segment.text for segment in transcript.segments if segment.speaker == speaker)
 
 
+@pytest.mark.slow  # test_short_files.py hears two languages every time
 def test_a_recording_in_two_languages_is_heard_in_both(engine: Engine, samples: Path, tmp_path: Path) -> None:
     swedish, english = sound_of(samples / "sv.ogg"), sound_of(samples / "en.ogg")
     pause = np.zeros(2 * RATE_HZ, np.int16)

@@ -102,6 +102,7 @@ def check_resumed(engine: Engine, recording: Path, checkpoint: Path, expected: U
     assert len(finished) >= (len(expected.progress) - 2) / 3
 
 
+@pytest.mark.slow  # an interrupted job in tests/instance/test_resume.py does it every time
 def test_a_cancelled_recording_goes_on_where_it_was(
     engine: Engine, recording: Path, uninterrupted: Uninterrupted, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_cancelled_recording_goes_on_where_it_was(
     check_resumed(engine, recording, checkpoint, uninterrupted)
 
 
+@pytest.mark.slow  # much the same
 def test_a_worker_killed_in_the_middle_leaves_what_it_finished(
     engine: Engine, recording: Path, uninterrupted: Uninterrupted, tmp_path: Path
 ) -> None:

@@ -277,6 +277,7 @@ class TestWithTheModel:
         with pytest.raises(BadOptions):
             engine.transcribe_many([], TranscribeOptions(language="klingon"))
 
+    @pytest.mark.slow  # six seconds of the model
     def test_what_was_done_before_does_not_change_a_short_file(self, samples: Path, tmp_path: Path) -> None:
         """A fresh engine has the model loaded for one batch on every core, a used one for several, too."""
         long = recording(tmp_path / "long.wav", seconds=125)

@@ -57,6 +57,7 @@ def bounds(spans: Iterable[SpeechSpan]) -> list[tuple[int, int]]:
 
 @settings(deadline=None)
 @given(probabilities(), st.integers(0, WINDOW - 1), st.sampled_from([100, 5_000, 160_000, 10_000_000]))
+@pytest.mark.slow  # parts of it are tried every time
 def test_a_stream_is_cut_as_the_whole_file_is(script: list[float], odd_samples: int, block: int) -> None:
     audio = np.zeros(len(script) * WINDOW + odd_samples, np.float32)
     with patch("faster_whisper.vad.get_vad_model", lambda: ScriptedNetwork([*script, 0.0])):

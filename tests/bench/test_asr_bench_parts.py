@@ -112,6 +112,7 @@ def test_an_engine_that_is_not_built_so_any_more_is_noticed(monkeypatch: pytest.
         ideas_run.apply({"one_by_one": False})
 
 
+@pytest.mark.slow  # it makes an environment
 def test_a_peer_that_can_not_be_installed_is_named_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -281,6 +281,7 @@ def test_spot_notice_ends_the_machine_though_worker_and_bucket_hang(machine: Mac
     assert len(machine.waiting()) == 1
 
 
+@pytest.mark.slow  # a machine at work gets its notice every time
 def test_spot_notice_ends_an_idle_machine(machine: Machine) -> None:
     machine.start("quick")
     machine.interrupt(left_s=120)
@@ -299,6 +300,7 @@ def test_sigterm_hands_the_job_back_as_nobodys_fault(machine: Machine) -> None:
     assert len(machine.waiting()) == 1
 
 
+@pytest.mark.slow  # tests/instance/test_notices.py does it without a process
 def test_machine_at_risk_finishes_its_job_and_ends(machine: Machine) -> None:
     machine.notices = replace(machine.notices, rebalance_at=datetime.now(UTC))
     machine.start("quick")
@@ -323,6 +325,7 @@ def test_maximum_life_hands_the_job_back_as_a_failure_and_ends_the_machine(machi
     assert (machine.row().status, machine.row().failures) == (JobStatus.QUEUED, 1)
 
 
+@pytest.mark.slow  # the one that listens is tried every time
 def test_maximum_life_ends_a_machine_that_listens_to_nobody(machine: Machine) -> None:
     machine.add_job()
     machine.start("deaf", max_life_s=8)

@@ -13,7 +13,8 @@ from avskrift.jobs.model import JobStatus
 from avskrift.local.ec2.faults import Fault
 from avskrift.local.processes import await_condition
 
-pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("scripted")]
+# The tests of lease and launches do it on moto every time.
+pytestmark = [pytest.mark.cloud, pytest.mark.slow, pytest.mark.xdist_group("scripted")]
 
 ENOUGH_FOR_AN_INSTANCE = 480_000
 
@@ -65,7 +66,6 @@ def known(fleet: Any) -> set[str]:
     return {one.instance_id for one in fleet.chain.cloud.instances()}
 
 
-@pytest.mark.slow  # test_lease.py and the fault of a lost answer below hold the same, without so many at once
 @pytest.mark.parametrize("count", [2, 5])
 def test_invocations_at_once_launch_one_fleet(at_rest: Any, waiting: Callable[[int], list[str]], count: int) -> None:
     before, ids = known(at_rest), waiting(3)
@@ -83,7 +83,7 @@ def test_invocations_at_once_launch_one_fleet(at_rest: Any, waiting: Callable[[i
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(Fault(answer_lost=True), marks=pytest.mark.slow, id="connection broken once"),
+        pytest.param(Fault(answer_lost=True), id="connection broken once"),
         pytest.param(Fault(answer_lost=True, http_status=500, times=5), id="status 500 for a while"),
     ],
 )

@@ -14,6 +14,7 @@ INSTANCES = 4
 JOBS = 24
 
 
+@pytest.mark.slow  # the kill matrix has several instances on one queue
 def test_instances_drain_one_queue_without_a_double(at_rest: Any, unique: str) -> None:
     before = {one.instance_id for one in at_rest.chain.cloud.instances()}
     keys = [f"uploads/{unique}/{number}.wav" for number in range(JOBS)]

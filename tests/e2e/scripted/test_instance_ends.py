@@ -73,13 +73,8 @@ def test_agent_that_can_not_start_powers_its_machine_off(at_rest: Any, unique: s
     assert let_it_end_well(at_rest, job_id).attempt == 1
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, id="SIGKILL"),
-    ],
-)
+@pytest.mark.slow  # the kill matrix and the idle agent do it every time
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_agent_ended_by_a_signal_powers_its_machine_off(at_rest: Any, unique: str, number: signal.Signals) -> None:
     before = known(at_rest)
     job_id = at_rest.put(f"uploads/{unique}/a.wav", work_s="10")
@@ -92,6 +87,7 @@ def test_agent_ended_by_a_signal_powers_its_machine_off(at_rest: Any, unique: st
     assert (job.attempt, job.failures) == (2, 0 if number is signal.SIGTERM else 1), "a polite end is no failure"
 
 
+@pytest.mark.slow  # tests/instance/test_leaving_processes.py does it without a cloud
 def test_maximum_life_ends_an_agent_whose_engine_hangs(at_rest: Any, unique: str) -> None:
     at_rest.order(settings={"max_life_s": 3.0}, stop_grace_s=1)
     before = known(at_rest)
