@@ -78,6 +78,7 @@ class TestWithTheModel:
         assert ENGLISH in done.stdout.decode()
         assert done.stderr == b""
 
+    @pytest.mark.slow  # tests/asr does it with the engine alone
     def test_json_has_word_times_only_when_wanted(self, talk: Path) -> None:
         assert transcribe(talk, "--format", "json", "--quiet").returncode == 0
         plain = talk.with_suffix(".json").read_text()

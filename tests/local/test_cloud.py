@@ -277,7 +277,7 @@ def test_sigkill_of_the_supervisor_leaves_no_process_and_the_next_cloud_comes_up
         assert again.instances() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_signal_to_the_supervisor_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
     settings = settings_in(tmp_path)
     cloud = Cloud.up(settings)
@@ -289,7 +289,7 @@ def test_signal_to_the_supervisor_ends_everything(tmp_path: Path, number: signal
     assert not Files(settings.folder).state.exists()
 
 
-@pytest.mark.parametrize("tied", ["tied", "free"])
+@pytest.mark.parametrize("tied", ["tied", pytest.param("free", marks=pytest.mark.slow)])
 def test_tied_cloud_ends_with_the_process_that_started_it(tmp_path: Path, tied: str) -> None:
     settings = settings_in(tmp_path)
     command = [sys.executable, "-c", UP, str(settings.folder), str(settings.checkout), tied]
